@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+FILMS ?= ../shared/data/cxr
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check golden bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "lrrg needs Python 3.11 to 3.13; name one with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## write a small synthetic MIMIC-CXR-JPG mirror, annotate it, query it
+	$(BIN)/lrrg demo
+
+test: $(STAMP) ## run the tests
+	$(BIN)/pytest -n 2
+
+test-slow: $(STAMP) ## run the tests that take minutes of CPU
+	$(BIN)/pytest -n 2 -m slow
+
+check: $(STAMP) ## ruff, pyright and the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(MAKE) test
+
+golden: $(STAMP) ## rewrite the golden files and generated pages, and show what changed
+	$(BIN)/pytest -q tests/golden --rewrite-golden
+	git diff --stat -- tests/golden README.md docs
+
+bench: $(STAMP) ## speed and accuracy of the tools and of the run
+	$(BIN)/lrrg bench annotate
+	$(BIN)/lrrg bench tools $(FILMS)
+
+clean: ## remove the environment and the demo
+	rm -rf .venv demo

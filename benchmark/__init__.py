@@ -1,0 +1,1 @@
+"""The LRRG (Low-quality Radiology Report Generation) benchmark: degradations, metrics, statistics."""

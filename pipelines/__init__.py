@@ -1,0 +1,1 @@
+"""Stages, command line, settings and storage."""

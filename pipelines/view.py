@@ -1,0 +1,105 @@
+"""What a person sees on the terminal: tables and progress. The only room that knows rich, with the command line."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+out = Console()
+err = Console(stderr=True)
+PLAIN_SECONDS = 10.0
+"""Between two plain progress lines where standard error is not a terminal."""
+
+
+class Advance(Protocol):
+    """How long work reports that it got on."""
+
+    def __call__(self, done: int = 1, **counts: int) -> None:
+        """Count `done` more units; `counts` are running totals to show beside the bar (`failed=3`)."""
+        ...
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Advance]:
+    """Show rate, ETA and counts of long work: a bar on a terminal, a plain line every few seconds otherwise."""
+    bar = _bar(label, total) if err.is_terminal else _lines(label, total)
+    with bar as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(label: str, total: int | None) -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task(label, total=total, rate="", counts="")
+        started = time.monotonic()
+        done_so_far = 0
+
+        def advance(done: int = 1, **counts: int) -> None:
+            nonlocal done_so_far
+            done_so_far += done
+            rate = f"{done_so_far / max(time.monotonic() - started, 1e-9):.1f}/s"
+            bar.update(task, advance=done, rate=rate, counts=_counts(counts))
+
+        yield advance
+
+
+@contextmanager
+def _lines(label: str, total: int | None) -> Iterator[Advance]:
+    started = last = time.monotonic()
+    done_so_far = 0
+    shown: Mapping[str, int] = {}
+
+    def line() -> str:
+        rate = done_so_far / max(time.monotonic() - started, 1e-9)
+        of = f"/{total}" if total is not None else ""
+        left = f", {max(total - done_so_far, 0) / rate:.0f} s left" if total is not None and rate else ""
+        return f"{label}: {done_so_far}{of}, {rate:.1f}/s{left} {_counts(shown)}".rstrip()
+
+    def advance(done: int = 1, **counts: int) -> None:
+        nonlocal done_so_far, last, shown
+        done_so_far += done
+        shown = counts
+        if time.monotonic() - last >= PLAIN_SECONDS:
+            last = time.monotonic()
+            err.print(line(), highlight=False)
+
+    yield advance
+    err.print(line(), highlight=False)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return " ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print rows as a table; numbers align right, None shows as an empty cell."""
+    grid = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        grid.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(_cell(value) for value in row))
+    out.print(grid)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,85 @@
+"""What a quality tool is: one function from a film to one number, with its unit, direction and range as data."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from .film import Domain, Film
+
+Better = Literal["lower", "higher", "neither"]
+
+
+class Measurement(NamedTuple):
+    """One number a tool found on one film."""
+
+    tool: str
+    """Family: the module's name (`noise`, `blur`, …)."""
+    metric: str
+    """The measure's own name inside the family (`haar`, `edge_width`, …)."""
+    version: int
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A measure with everything that must be known to read its numbers.
+
+    Attributes:
+        run: maps a film to a finite number, or to None where the measure has no meaning on that film.
+        domains: the intensity domains in which the measure is defined; elsewhere it is absent, never a sentinel.
+        bounds: smallest and largest value the measure can take.
+    """
+
+    run: Callable[[Film], float | None]
+    family: str
+    metric: str
+    version: int
+    unit: str
+    better: Better
+    bounds: tuple[float, float]
+    domains: tuple[Domain, ...]
+    summary: str
+
+    @property
+    def name(self) -> str:
+        """`family.metric`, the key under which the number is stored."""
+        return f"{self.family}.{self.metric}"
+
+    def __call__(self, film: Film) -> float | None:
+        """The measure's value on `film`, None where it is not measurable."""
+        return self.run(film) if film.domain in self.domains else None
+
+
+ALL_DOMAINS: tuple[Domain, ...] = ("linear", "presentation", "equalised")
+
+
+def tool(
+    *,
+    version: int,
+    unit: str,
+    better: Better,
+    bounds: tuple[float, float],
+    domains: tuple[Domain, ...] = ALL_DOMAINS,
+) -> Callable[[Callable[[Film], float | None]], Tool]:
+    """Declare a quality tool; the module names its family, the function its metric, the docstring its summary."""
+
+    def declare(run: Callable[[Film], float | None]) -> Tool:
+        family = run.__module__.rpartition(".")[2]
+        summary = (run.__doc__ or "").strip().partition("\n")[0]
+        return Tool(run, family, run.__name__, version, unit, better, bounds, domains, summary)
+
+    return declare
+
+
+def measure(film: Film, tools: Iterable[Tool]) -> list[Measurement]:
+    """Run `tools` over one film; measures without meaning on it are left out.
+
+    The film's pyramid, field and masks are computed once and shared, because they live on the film.
+    """
+    found = ((each, each(film)) for each in tools)
+    return [
+        Measurement(each.family, each.metric, each.version, float(value), each.unit)
+        for each, value in found
+        if value is not None
+    ]
