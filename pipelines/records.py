@@ -1,0 +1,54 @@
+"""Rows that stages hand to the store: the catalog's images and reports."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CatalogRow:
+    """One image of the catalog. What a data set does not know stays None."""
+
+    image_id: str
+    path: str
+    """Relative to the catalogued root, with forward slashes."""
+    subject_id: str | None = None
+    study_id: str | None = None
+    view_position: str | None = None
+    official_split: str | None = None
+    """`train`, `validate` or `test`, as published."""
+    rows: int | None = None
+    columns: int | None = None
+    study_date: str | None = None
+    """YYYYMMDD (shifted by de-identification)."""
+    study_time: str | None = None
+    """HHMMSS."""
+    procedure: str | None = None
+    """PerformedProcedureStepDescription."""
+    orientation: str | None = None
+    """PatientOrientationCodeSequence_CodeMeaning (`Erect`, `Recumbent`)."""
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """The sections of one study's report; an absent section is None."""
+
+    study_id: str
+    subject_id: str | None = None
+    path: str | None = None
+    findings: str | None = None
+    impression: str | None = None
+    last_paragraph: str | None = None
+    comparison: str | None = None
+    indication: str | None = None
+    technique: str | None = None
+    history: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A published finding label of one study: 1 positive, 0 negative, -1 uncertain; an unmentioned one has no row."""
+
+    study_id: str
+    labeler: str
+    """`chexpert`, `negbio` or `radiologist` (the hand-labelled test set)."""
+    finding: str
+    value: int
