@@ -1,0 +1,96 @@
+"""The house's walls: what may import what, and that the packaging lists every room."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = {"tools": 0, "prompts": 0, "agent": 1, "benchmark": 1, "pipelines": 2}
+FENCES = {
+    "langgraph": ("agent/",),
+    "langsmith": ("agent/",),
+    "openai": ("agent/client.py",),
+    "duckdb": ("pipelines/store",),
+    "torch": ("pipelines/finetune/",),
+    "transformers": ("pipelines/finetune/",),
+    "peft": ("pipelines/finetune/",),
+    "typer": ("pipelines/cli/", "pipelines/view.py"),
+    "rich": ("pipelines/cli/", "pipelines/view.py"),
+}
+SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+
+
+def imported(path: Path) -> list[tuple[str, int]]:
+    """(dotted name, relative level) of every import in a file, those inside functions too."""
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(f"{node.module or ''}.{alias.name}".strip("."), node.level) for alias in node.names]
+    return found
+
+
+def floor_reached(path: Path, name: str, level: int) -> str | None:
+    """The folder a relative import ends in; None for third-party imports and the root package."""
+    if level == 0:
+        return None
+    parts = list(path.relative_to(ROOT).parent.parts)
+    target = parts[: len(parts) - (level - 1)] + name.split(".")
+    return target[0] if target[0] in FLOORS else None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down_and_stay_behind_their_fence(path: Path):
+    where = str(path.relative_to(ROOT))
+    own = path.relative_to(ROOT).parts[0]
+    for name, level in imported(path):
+        reached = floor_reached(path, name, level)
+        if reached and reached != own:
+            assert FLOORS[reached] < FLOORS[own], f"{where} imports {reached}, which is not below {own}"
+        if level == 0:
+            allowed = FENCES.get(name.partition(".")[0])
+            assert allowed is None or where.startswith(allowed), f"{where} imports {name}; that lives in {allowed}"
+            assert name.partition(".")[0] != "lrrg", f"{where}: imports inside the package are relative"
+
+
+def test_packages_are_the_folders():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        ".".join(("lrrg", *path.parent.relative_to(ROOT).parts))
+        for floor in FLOORS
+        for path in (ROOT / floor).rglob("__init__.py")
+    }
+    assert set(listed) == folders | {"lrrg"}
+
+
+def test_tools_need_no_database_agent_or_terminal():
+    code = "import sys, lrrg.tools; print([m for m in sys.modules if m in set(sys.argv[1:])])"
+    heavy = ["duckdb", "langgraph", "openai", "typer", "rich", "pydicom", "pydantic", "scipy.stats", "pandas"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from lrrg.pipelines.cli import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print([m for m in sys.modules if m in sys.argv[1:]])"
+    )
+    heavy = ["duckdb", "langgraph", "openai", "cv2", "numpy", "pydicom", "skimage"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 350, "split the file: no room holds more than 350 lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= 50, f"{node.name} has {length} lines: no function has more than 50"
