@@ -1,0 +1,126 @@
+"""Resampling whole patients on sufficient statistics: intervals, paired tests and their correction.
+
+A study never stands alone: patients have up to dozens of them, and resampling studies makes nominal 95 % intervals
+cover about 81 %. Every function here moves whole patients. Scores are functions of summed statistics, so a draw is
+one row of a matrix product and 10,000 draws take well under a second.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .statistics import Interval
+
+Sums = NDArray[np.float64]
+Score = Callable[[Sums], NDArray[np.float64]]
+"""Maps summed statistics, shape (…, k), to scores, shape (…)."""
+CHUNK_VALUES = 4_000_000
+"""Weights held at once: 10,000 draws of 65,379 patients would be 5 GB."""
+
+
+class Patients(NamedTuple):
+    """Per-patient sums of per-study statistics, in one patient order for every condition that is compared."""
+
+    sums: Sums
+    """Shape (P, k)."""
+    studies: int
+    patients: int
+    """Patients with at least one study here; the others are rows of zeros."""
+
+
+def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> Patients:
+    """Sum per-study statistics, shape (n, k), over each patient; `order` fixes the rows for paired comparisons."""
+    place = {patient: row for row, patient in enumerate(order)}
+    rows = np.array([place[patient] for patient in np.asarray(patients).tolist()], int)
+    sums = np.zeros((len(order), statistics.shape[1]))
+    np.add.at(sums, rows, statistics)
+    return Patients(sums, len(statistics), len(set(rows.tolist())))
+
+
+def draw_weights(patients: int, draws: int, seed: int) -> Iterator[Sums]:
+    """Chunks of bootstrap weights, shape (d, P): how often each patient is drawn; equal seeds give equal weights."""
+    rng = np.random.default_rng(seed)
+    chunk = max(1, CHUNK_VALUES // max(1, patients))
+    for start in range(0, draws, chunk):
+        size = min(chunk, draws - start)
+        yield rng.multinomial(patients, np.full(patients, 1 / patients), size=size).astype(float)
+
+
+def bootstrap(
+    conditions: Sequence[Sums], combine: Callable[..., NDArray[np.float64]], *, draws: int = 10_000, seed: int = 0
+) -> tuple[float, NDArray[np.float64]]:
+    """Estimate and bootstrap distribution of a quantity over one or several conditions of the same patients.
+
+    Args:
+        conditions: matrices of per-patient sums, each shape (P, k), rows in the same patient order.
+        combine: maps one matrix of summed statistics a condition, each shape (…, k), to the quantity, shape (…);
+            e.g. the difference of two scores. The same patients are drawn for every condition, so pairs stay paired.
+        draws: bootstrap samples.
+        seed: of the weights.
+
+    Returns:
+        The estimate on all patients and the drawn values, shape (draws,).
+    """
+    estimate = float(combine(*(sums.sum(0) for sums in conditions)))
+    chunks = [
+        np.asarray(combine(*(weights @ sums for sums in conditions)))
+        for weights in draw_weights(len(conditions[0]), draws, seed)
+    ]
+    return estimate, np.concatenate(chunks)
+
+
+def interval(estimate: float, drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
+    """Percentile interval; draws without a value (an empty cell) are left out."""
+    if np.isnan(drawn).all():
+        return Interval(estimate, float("nan"), float("nan"))
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high))
+
+
+def sign_flip(differences: Sums, *, draws: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value that per-patient summed differences, shape (P,), are symmetric about zero.
+
+    For twins: the difference of a study and its degraded twin, summed over each patient, flips sign as a whole.
+    """
+    observed = abs(float(differences.sum()))
+    rng = np.random.default_rng(seed)
+    signs = rng.integers(0, 2, size=(draws, len(differences)), dtype=np.int8) * 2 - 1
+    return _p_value(np.abs(signs @ differences), observed)
+
+
+def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, seed: int = 0) -> float:
+    """Two-sided p-value of paired approximate randomisation: whole patients swap models.
+
+    Args:
+        first: per-patient sums of one model, shape (P, k).
+        second: of the other model on the same studies.
+        score: summed statistics to score.
+        draws: random swaps.
+        seed: of the swaps.
+    """
+    total, difference = first.sum(0) + second.sum(0), second - first
+    observed = abs(float(score(second.sum(0)) - score(first.sum(0))))
+    rng = np.random.default_rng(seed)
+    swapped = rng.integers(0, 2, size=(draws, len(first))).astype(float) @ difference + first.sum(0)
+    return _p_value(np.abs(score(swapped) - score(total - swapped)), observed)
+
+
+def _p_value(drawn: NDArray[np.float64], observed: float) -> float:
+    # The observed arrangement is one of the possible ones: without the ones p could be 0.
+    return (1 + int((drawn >= observed - 1e-12).sum())) / (1 + len(drawn))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm-adjusted p-values, in the order given.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04])]
+    [0.02, 0.04]
+    """
+    order = np.argsort(p_values)
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
