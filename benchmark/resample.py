@@ -5,7 +5,7 @@ cover about 81 %. Every function here moves whole patients. Scores are functions
 one row of a matrix product and 10,000 draws take well under a second.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,44 +39,43 @@ def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> P
     return Patients(sums, len(statistics), len(set(rows.tolist())))
 
 
-def draw_weights(patients: int, draws: int, seed: int) -> Iterator[Sums]:
-    """Chunks of bootstrap weights, shape (d, P): how often each patient is drawn; equal seeds give equal weights."""
-    rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK_VALUES // max(1, patients))
-    for start in range(0, draws, chunk):
-        size = min(chunk, draws - start)
-        yield rng.multinomial(patients, np.full(patients, 1 / patients), size=size).astype(float)
+def draw_sums(conditions: Sequence[Sums], *, draws: int = 10_000, seed: int = 0) -> list[Sums]:
+    """Summed statistics of every condition over patients drawn with replacement.
 
-
-def bootstrap(
-    conditions: Sequence[Sums], combine: Callable[..., NDArray[np.float64]], *, draws: int = 10_000, seed: int = 0
-) -> tuple[float, NDArray[np.float64]]:
-    """Estimate and bootstrap distribution of a quantity over one or several conditions of the same patients.
+    The same patients are drawn for every condition, so differences between conditions or models stay paired, and
+    any score or difference of scores is plain arithmetic on the rows.
 
     Args:
         conditions: matrices of per-patient sums, each shape (P, k), rows in the same patient order.
-        combine: maps one matrix of summed statistics a condition, each shape (…, k), to the quantity, shape (…);
-            e.g. the difference of two scores. The same patients are drawn for every condition, so pairs stay paired.
         draws: bootstrap samples.
-        seed: of the weights.
+        seed: equal seeds draw equal patients.
 
     Returns:
-        The estimate on all patients and the drawn values, shape (draws,).
+        One matrix a condition, shape (1 + draws, k); row 0 is the sample itself, the others are its draws.
     """
-    estimate = float(combine(*(sums.sum(0) for sums in conditions)))
-    chunks = [
-        np.asarray(combine(*(weights @ sums for sums in conditions)))
-        for weights in draw_weights(len(conditions[0]), draws, seed)
-    ]
-    return estimate, np.concatenate(chunks)
+    patients = len(conditions[0])
+    rng = np.random.default_rng(seed)
+    drawn = [np.empty((1 + draws, sums.shape[1])) for sums in conditions]
+    for sums, into in zip(conditions, drawn, strict=True):
+        into[0] = sums.sum(0)
+    chunk = max(1, CHUNK_VALUES // max(1, patients))
+    for start in range(1, 1 + draws, chunk):
+        rows = slice(start, min(start + chunk, 1 + draws))
+        weights = rng.multinomial(patients, np.full(patients, 1 / patients), size=rows.stop - start).astype(float)
+        for sums, into in zip(conditions, drawn, strict=True):
+            into[rows] = weights @ sums
+    return drawn
 
 
-def interval(estimate: float, drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
-    """Percentile interval; draws without a value (an empty cell) are left out."""
-    if np.isnan(drawn).all():
-        return Interval(estimate, float("nan"), float("nan"))
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high))
+def interval(drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
+    """Percentile interval of a quantity computed on `draw_sums` rows, shape (1 + draws,).
+
+    Draws without a value (an empty cell) are left out.
+    """
+    if np.isnan(drawn[1:]).all():
+        return Interval(float(drawn[0]), float("nan"), float("nan"))
+    low, high = np.nanquantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(drawn[0]), float(low), float(high))
 
 
 def sign_flip(differences: Sums, *, draws: int = 10_000, seed: int = 0) -> float:
