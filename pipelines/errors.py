@@ -1,0 +1,21 @@
+"""Errors of the store that a verb must know without loading the database."""
+
+from .settings import SettingsError
+
+
+class StoreError(RuntimeError):
+    """The database cannot be used; raised before or instead of work, never half-way through a transaction.
+
+    Attributes:
+        code: `missing`, `locked`, `newer-schema`, `older-schema`, `read-only-folder`, `disk-full` or `not-a-database`.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+class QueryError(SettingsError):
+    """The caller's SQL is wrong or asks for more than reading."""
+
+    code = "query"

@@ -1,0 +1,77 @@
+"""Catalog side of the store: folders, images, reports, finding labels."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..records import CatalogRow, LabelRow, ReportRow
+from ..settings import SettingsError
+from .connection import transaction
+
+_TWICE = """
+SELECT a.image_id, a.path, b.path FROM incoming AS a JOIN incoming AS b ON b.image_id = a.image_id AND b.rowid > a.rowid
+UNION ALL
+SELECT n.image_id, n.path, r.path || '/' || i.path
+FROM incoming AS n JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
+WHERE i.root_id <> ? OR i.path <> n.path
+ORDER BY ALL LIMIT 1
+"""
+
+
+def add_images(connection: duckdb.DuckDBPyConnection, root: Path, rows: Iterable[CatalogRow]) -> int:
+    """Add what the catalog does not have yet; see `Store.add_images`."""
+    _stage(connection, "image", CatalogRow, rows)
+    with transaction(connection):
+        root_id = _root_id(connection, root)
+        twice = connection.execute(_TWICE, [root_id]).fetchall()
+        if twice:
+            image_id, one, other = twice[0]
+            raise SettingsError(f"{root}: two files share the image id {image_id}: {one} and {other}")
+        columns = _columns(CatalogRow)
+        new = f"SELECT {root_id}, {columns} FROM incoming ANTI JOIN image USING (image_id)"
+        return _count(connection, f"INSERT INTO image (root_id, {columns}) {new}")
+
+
+def _root_id(connection: duckdb.DuckDBPyConnection, root: Path) -> int:
+    path = str(root.resolve())
+    connection.execute(
+        "INSERT OR IGNORE INTO root SELECT coalesce(max(root_id), 0) + 1, ?, now() AT TIME ZONE 'UTC' FROM root"
+        " HAVING NOT EXISTS (FROM root WHERE path = ?)",
+        [path, path],
+    )
+    return connection.execute("SELECT root_id FROM root WHERE path = ?", [path]).fetchall()[0][0]
+
+
+def add_reports(connection: duckdb.DuckDBPyConnection, rows: Iterable[ReportRow]) -> int:
+    """Add or replace the reports of studies."""
+    return _replace(connection, "report", ReportRow, rows)
+
+
+def add_labels(connection: duckdb.DuckDBPyConnection, rows: Iterable[LabelRow]) -> int:
+    """Add or replace published finding labels."""
+    return _replace(connection, "finding_label", LabelRow, rows)
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: str, kind: type, rows: Iterable[Any]) -> int:
+    _stage(connection, table, kind, rows)
+    columns = _columns(kind)
+    with transaction(connection):
+        return _count(connection, f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM incoming")
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, table: str, kind: type, rows: Iterable[Any]) -> None:
+    """Append the rows to a temporary table `incoming` with the columns of `table` that `kind` has."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {_columns(kind)} FROM {table} LIMIT 0")
+    with connection.appender("incoming") as appender:
+        appender.append_rows([astuple(row) for row in rows])
+
+
+def _columns(kind: type) -> str:
+    return ", ".join(f'"{each.name}"' for each in fields(kind))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, insert: str) -> int:
+    return connection.execute(insert).fetchall()[0][0]

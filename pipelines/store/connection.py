@@ -1,0 +1,117 @@
+"""Opening a database file: one writer, many readers, its schema, and every way that can go wrong as one clear line."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..errors import StoreError
+
+OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
+def connect(path: Path, *, read_only: bool, config: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+    """Connect to the database at `path` and see that its schema is this version's, creating it where that is due.
+
+    Raises:
+        StoreError: see `Store.open`.
+    """
+    if read_only and not path.is_file():
+        raise StoreError("missing", f"{path}: no such database; make it with lrrg catalog")
+    if not read_only and not path.is_file() and not _writable(path.parent):
+        raise StoreError("read-only-folder", f"{path}: cannot write in {path.parent.resolve()}; name another --db")
+    with translated(path):
+        connection = duckdb.connect(str(path), read_only=read_only, config=OFFLINE | (config or {}))
+    try:
+        with translated(path):
+            _migrate(connection, path, read_only)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what DuckDB says about the file, the disk or the lock into a StoreError; other errors pass."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException, duckdb.PermissionException) as error:
+        raise _store_error(path, str(error)) from error
+
+
+def _store_error(path: Path, said: str) -> StoreError:
+    holder = re.search(r"PID (\d+)", said)
+    first_line = said.partition("\n")[0]
+    if "Could not set lock" in said:
+        by = f"process {holder[1]}" if holder else "another process"
+        return StoreError("locked", f"{path}: in use by {by}; wait until it ends, or stop it")
+    if "different configuration" in said:
+        return StoreError("locked", f"{path}: in use by this process already")
+    if "not a valid DuckDB" in said or "Is a directory" in said:
+        return StoreError("not-a-database", f"{path}: not a DuckDB database; name another --db")
+    if "version number" in said:
+        return StoreError("newer-schema", f"{path}: written by a newer DuckDB; upgrade duckdb")
+    if "ermission denied" in said or "ead-only file system" in said:
+        return StoreError("read-only-folder", f"{path}: cannot be written there; name another --db")
+    if "No space left" in said or "File too large" in said or "quota" in said:
+        return StoreError("disk-full", f"{path}: the disk is full; make room and run the same command again")
+    return StoreError("disk", f"{path}: {first_line}")
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """The numbered SQL files of `pipelines/schema` as (number, name, text), in order."""
+    folder = resources.files("lrrg.pipelines") / "schema"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [(int(entry.name[:3]), entry.name, entry.read_text(encoding="utf-8")) for entry in files]
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
+    known = migrations()
+    applied = _applied(connection, path)
+    newest = known[-1][0]
+    if applied > newest:
+        raise StoreError("newer-schema", f"{path}: has schema {applied}, this lrrg knows {newest}; upgrade lrrg")
+    pending = [migration for migration in known if migration[0] > applied]
+    if pending and read_only:
+        raise StoreError("older-schema", f"{path}: has schema {applied} of {newest}; run lrrg catalog on it once")
+    if not pending:
+        return
+    with transaction(connection):
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version"
+            " (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
+        )
+        for number, name, text in pending:
+            connection.execute(text)
+            connection.execute("INSERT INTO schema_version VALUES (?, ?, now() AT TIME ZONE 'UTC')", [number, name])
+
+
+def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if not tables:
+        return 0
+    if "schema_version" not in tables:
+        raise StoreError("not-a-database", f"{path}: a DuckDB database, but not one of lrrg's; name another --db")
+    return connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block did, all of it or nothing."""
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
