@@ -1,0 +1,67 @@
+"""Reports of one model beside their references, with tokens and labels computed once."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .ngram import Cider
+from .tokens import COMPLETE, Protocol
+
+POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, -1, -2
+Labeler = Callable[[str], NDArray[np.int8]]
+"""Maps a report to its 14 finding values (POSITIVE, NEGATIVE, UNCERTAIN or UNMENTIONED), int8, shape (14,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """What metrics read.
+
+    Attributes:
+        hypotheses: generated reports, one a case; empty text stays and scores 0.
+        references: radiologists' reports of the same cases.
+        label: the finding labeler.
+        protocol: how text becomes tokens.
+        vocabulary: training words, where the protocol hides rare ones.
+        population: references that CIDEr's document frequencies come from, one a study; several degraded versions of
+            one study must not make its words look common. None takes `references`.
+    """
+
+    hypotheses: Sequence[str]
+    references: Sequence[str]
+    label: Labeler
+    protocol: Protocol = COMPLETE
+    vocabulary: Collection[str] | None = None
+    population: Sequence[str] | None = None
+    _labels: dict[str, NDArray[np.int8]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def tokens(self) -> list[tuple[list[str], list[str]]]:
+        """Hypothesis and reference tokens of every case."""
+        return list(zip(map(self._tokens, self.hypotheses), map(self._tokens, self.references), strict=True))
+
+    @cached_property
+    def cider(self) -> Cider:
+        """CIDEr with this corpus's document frequencies."""
+        return Cider([self._tokens(text) for text in self.population or self.references])
+
+    @cached_property
+    def hypothesis_labels(self) -> NDArray[np.int8]:
+        """Finding values of the hypotheses, int8, shape (n, 14)."""
+        return self._label_all(self.hypotheses)
+
+    @cached_property
+    def reference_labels(self) -> NDArray[np.int8]:
+        """Finding values of the references, int8, shape (n, 14)."""
+        return self._label_all(self.references)
+
+    def _tokens(self, text: str) -> list[str]:
+        return self.protocol.tokens(text, self.vocabulary)
+
+    def _label_all(self, texts: Sequence[str]) -> NDArray[np.int8]:
+        # References recur in every defect and severity, and weak models repeat themselves: label each text once.
+        for text in set(texts) - self._labels.keys():
+            self._labels[text] = self.label(text)
+        return np.array([self._labels[text] for text in texts], np.int8).reshape(-1, 14)

@@ -1,0 +1,169 @@
+"""The metrics: what each computes from a corpus, in statistics that add up over studies, with direction and range."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import ngram
+from .corpus import POSITIVE, UNCERTAIN, Corpus
+from .resample import Score, Sums
+
+Better = Literal["higher", "lower", "neither"]
+FINDINGS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Enlarged Cardiomediastinum",
+    "Fracture",
+    "Lung Lesion",
+    "Lung Opacity",
+    "No Finding",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pneumonia",
+    "Pneumothorax",
+    "Support Devices",
+)
+"""The 14 CheXpert labels in MIMIC-CXR's column order."""
+NO_FINDING = FINDINGS.index("No Finding")
+SUBSETS: dict[str, tuple[int, ...]] = {
+    "14": tuple(range(14)),
+    "13": tuple(index for index in range(14) if index != NO_FINDING),
+    "5": tuple(
+        FINDINGS.index(name) for name in ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A corpus score as a function of summed per-study statistics.
+
+    Attributes:
+        statistics: maps a corpus to per-study statistics, float64, shape (n, k).
+        value: maps summed statistics, shape (…, k), to scores, shape (…); NaN where nothing can be said.
+        better: direction.
+        bounds: smallest and largest value.
+    """
+
+    name: str
+    statistics: Callable[[Corpus], Sums]
+    value: Score
+    better: Better = "higher"
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+
+def ratio(sums: Sums) -> NDArray[np.float64]:
+    """Column 0 over column 1; NaN where the denominator is empty."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
+
+
+def averaged(values: Sequence[float] | NDArray[np.float64]) -> Sums:
+    """Statistics of a mean: (value, 1) a study."""
+    column = np.asarray(values, float)
+    return np.column_stack([column, np.ones(len(column))])
+
+
+def positives(labels: NDArray[np.int8], *, uncertain: bool) -> NDArray[np.bool_]:
+    """Which findings count as present; `uncertain` says whether uncertain mentions do."""
+    return (labels == POSITIVE) | (uncertain & (labels == UNCERTAIN))
+
+
+def _bleu(corpus: Corpus) -> Sums:
+    return np.array([ngram.bleu_statistics(*pair) for pair in corpus.tokens]).reshape(-1, 10)
+
+
+def _rouge(corpus: Corpus) -> Sums:
+    return averaged([ngram.rouge_l(*pair) for pair in corpus.tokens])
+
+
+def _cider(corpus: Corpus) -> Sums:
+    return averaged([corpus.cider(*pair) for pair in corpus.tokens])
+
+
+def _counts(corpus: Corpus, subset: tuple[int, ...], uncertain: bool) -> Sums:
+    """True positives, false positives and false negatives by finding, shape (n, 3 * findings)."""
+    ours = positives(corpus.hypothesis_labels, uncertain=uncertain)[:, subset]
+    theirs = positives(corpus.reference_labels, uncertain=uncertain)[:, subset]
+    return np.hstack([ours & theirs, ours & ~theirs, ~ours & theirs]).astype(float)
+
+
+def _f1(true: Sums, false: Sums, missed: Sums) -> NDArray[np.float64]:
+    counted = 2 * true + false + missed
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(counted > 0, 2 * true / counted, np.nan)
+
+
+def micro_f1(sums: Sums) -> NDArray[np.float64]:
+    """F1 of all findings pooled."""
+    true, false, missed = (part.sum(-1) for part in np.split(sums, 3, axis=-1))
+    return _f1(true, false, missed)
+
+
+def macro_f1(sums: Sums) -> NDArray[np.float64]:
+    """Mean F1 over the findings that occur on either side; a finding nobody mentions says nothing."""
+    scores = _f1(*np.split(sums, 3, axis=-1))
+    known = ~np.isnan(scores)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(known.any(-1), np.nansum(scores, axis=-1) / known.sum(-1), np.nan)
+
+
+def _example_f1(corpus: Corpus, subset: tuple[int, ...], uncertain: bool) -> Sums:
+    """F1 of each study's finding set; two empty sets agree perfectly."""
+    counts = _counts(corpus, subset, uncertain)
+    scores = _f1(*(part.sum(-1) for part in np.split(counts, 3, axis=-1)))
+    return averaged(np.where(np.isnan(scores), 1.0, scores))
+
+
+def _lengths(corpus: Corpus) -> Sums:
+    return np.array([(len(ours), len(theirs)) for ours, theirs in corpus.tokens], float).reshape(-1, 2)
+
+
+def _empty(corpus: Corpus) -> Sums:
+    return averaged([not text.strip() for text in corpus.hypotheses])
+
+
+def _repeated(corpus: Corpus) -> Sums:
+    """Trigrams of the hypothesis that stood in it before, and all its trigrams."""
+    grams = [[tuple(ours[i : i + 3]) for i in range(len(ours) - 2)] for ours, _ in corpus.tokens]
+    return np.array([(len(each) - len(set(each)), len(each)) for each in grams], float).reshape(-1, 2)
+
+
+def _collapse(corpus: Corpus) -> Sums:
+    """Abnormal studies that the hypothesis calls normal, and abnormal studies."""
+    abnormal = positives(corpus.reference_labels, uncertain=False)[:, SUBSETS["13"]].any(1)
+    normal = positives(corpus.hypothesis_labels, uncertain=False)[:, NO_FINDING]
+    return np.column_stack([normal & abnormal, abnormal]).astype(float)
+
+
+def _label_metrics() -> list[Metric]:
+    found: list[Metric] = []
+    for (size, subset), uncertain in ((item, flag) for item in SUBSETS.items() for flag in (True, False)):
+        suffix = f"{size}_uncertain_{'positive' if uncertain else 'negative'}"
+        counts = partial(_counts, subset=subset, uncertain=uncertain)
+        found += [
+            Metric(f"micro_f1_{suffix}", counts, micro_f1),
+            Metric(f"macro_f1_{suffix}", counts, macro_f1),
+            Metric(f"example_f1_{suffix}", partial(_example_f1, subset=subset, uncertain=uncertain), ratio),
+        ]
+    return found
+
+
+LEXICAL = [
+    *(Metric(f"bleu_{order}", _bleu, partial(ngram.bleu, order=order)) for order in range(1, 5)),
+    Metric("rouge_l", _rouge, ratio),
+    Metric("cider", _cider, ratio, bounds=(0.0, 10.0)),
+]
+BEHAVIOUR = [
+    Metric("normal_collapse", _collapse, ratio, better="lower"),
+    Metric("length_ratio", _lengths, ratio, better="neither", bounds=(0.0, float("inf"))),
+    Metric("repetition", _repeated, ratio, better="lower"),
+    Metric("empty", _empty, ratio, better="lower"),
+]
+METRICS = {metric.name: metric for metric in (*LEXICAL, *_label_metrics(), *BEHAVIOUR)}

@@ -1,0 +1,143 @@
+"""Scoring on simulated cohorts whose truth is known."""
+
+import numpy as np
+import pytest
+from lrrg.benchmark.cases import Case, Cell, PredictionError, aligned, group, large_enough
+from lrrg.benchmark.corpus import Corpus
+from lrrg.benchmark.endpoints import primary_endpoints
+from lrrg.benchmark.metrics import FINDINGS, METRICS, Metric, averaged, ratio
+from lrrg.benchmark.score import Roles, draw_scores, rows_of
+
+VALUE = Metric("value", lambda corpus: averaged([float(text) for text in corpus.hypotheses]), ratio)
+
+
+def label_by_name(text: str):
+    """Test labeler: a finding is positive where its name stands in the text."""
+    return np.array([1 if name in text else -2 for name in FINDINGS], np.int8)
+
+
+def natural(rng, patients: int, effect: float, confounding: float) -> tuple[list[Case], list[float]]:
+    """Studies whose regime depends on how ill the patient is; illness alone lowers the score by `confounding`."""
+    cases: list[Case] = []
+    scores: list[float] = []
+    for patient in range(patients):
+        illness = rng.random()
+        for study in range(rng.geometric(0.2)):
+            low = rng.random() < 0.1 + 0.6 * illness
+            name = f"s{patient}-{study}"
+            regime = "low" if low else "high"
+            cases.append(Case(name, name, f"p{patient}", "", ("T1",), regime))
+            scores.append(0.6 - confounding * illness - effect * low + rng.normal(0, 0.1))
+    return cases, scores
+
+
+def twins(rng, patients: int, effect: float) -> tuple[list[Case], list[float]]:
+    cases: list[Case] = []
+    scores: list[float] = []
+    for patient in range(patients):
+        base = 0.6 - 0.3 * rng.random()
+        for regime, loss in (("high", 0.0), ("low", effect)):
+            study = f"s{patient}"
+            cases.append(Case(f"{study}:{regime}", study, f"p{patient}", "", ("T2",), regime, pair=study))
+            scores.append(base - loss + rng.normal(0, 0.05))
+    return cases, scores
+
+
+def gap(cases: list[Case], scores: list[float], track: str, seed: int = 0):
+    cells = group(cases)
+    corpora = {"model": Corpus([str(score) for score in scores], [""] * len(cases), label_by_name)}
+    drawn = draw_scores(VALUE, corpora, cases, cells, draws=800, seed=seed)
+    rows = rows_of(VALUE, drawn, set(cells), Roles(floor="model"))
+    return next(row for row in rows if row.quantity == "gap" and row.track == track and row.view == "all")
+
+
+def test_twins_see_no_effect_where_confounding_fakes_one():
+    rng = np.random.default_rng(1)
+    naive = gap(*natural(rng, 250, effect=0.0, confounding=0.4), "T1")
+    paired = gap(*twins(rng, 250, effect=0.0), "T2")
+    assert naive.low > 0, "the naive gap must be fooled, or this test shows nothing"
+    assert paired.low <= 0 <= paired.high
+
+
+def test_twins_recover_a_real_effect():
+    found = gap(*twins(np.random.default_rng(2), 300, effect=0.05), "T2")
+    assert found.low <= 0.05 <= found.high
+    assert found.low > 0
+
+
+def test_predictions_must_answer_every_case_once():
+    cases, _ = twins(np.random.default_rng(0), 3, 0.0)
+    answers = [(case.case_id, "text") for case in cases]
+    assert aligned(cases, reversed(answers), "file") == ["text"] * 6
+    for broken, code in (
+        (answers[1:], "missing"),
+        ([*answers, answers[0]], "doubled"),
+        ([*answers, ("x", "")], "foreign"),
+    ):
+        with pytest.raises(PredictionError) as error:
+            aligned(cases, broken, "predictions.jsonl")
+        assert error.value.code == code
+        assert "predictions.jsonl" in str(error.value)
+
+
+def test_small_cells_are_suppressed():
+    cases, _ = natural(np.random.default_rng(0), 12, 0.0, 0.0)
+    cells = group(cases)
+    assert large_enough(cases, cells) == set(), "12 patients are too few whatever the studies"
+
+
+def synthetic(rng, patients: int, loss: float, keeps: float):
+    """Clean and degraded versions of studies; the reference loses findings with `loss`, the model with `keeps` less."""
+    cases: list[Case] = []
+    answers: dict[str, list[str]] = {"sft": [], "dual": []}
+    for patient in range(patients):
+        names = [FINDINGS[i] for i in rng.choice(14, 3, replace=False)]
+        study = f"s{patient}"
+        for severity in range(3):
+            tracks = ("T4", "T5") if severity == 0 else ("T4",)
+            defect = "blur" if severity else ""
+            case = Case(
+                f"{study}:{severity}", study, f"p{patient}", " ".join(names), tracks, "high", "PA", (), defect, severity
+            )
+            cases.append(case)
+            for model, rate in (("sft", loss), ("dual", loss - keeps)):
+                lost = rng.random(3) < 0.1 + rate * severity / 2
+                answers[model].append(" ".join(name for name, gone in zip(names, lost, strict=True) if not gone))
+    references = [case.reference for case in cases]
+    return cases, {model: Corpus(texts, references, label_by_name) for model, texts in answers.items()}
+
+
+def test_difference_in_differences_and_endpoints_see_a_model_that_withstands():
+    cases, corpora = synthetic(np.random.default_rng(3), 150, loss=0.5, keeps=0.4)
+    cells = group(cases)
+    roles = Roles(floor="sft", reference="sft", unseen=frozenset({"blur"}))
+    metric = METRICS["micro_f1_14_uncertain_positive"]
+    rows = rows_of(metric, draw_scores(metric, corpora, cases, cells, draws=500, seed=0), set(cells), roles)
+    found = {(row.model, row.quantity, row.defect): row for row in rows}
+    assert found["dual", "difference_in_differences", "blur"].low > 0
+    assert found["dual", "relative_corruption_error", "blur"].high < 1
+    assert found["sft", "mean_corruption_error", "unseen"].value == pytest.approx(1)
+    endpoints = primary_endpoints(corpora, cases, cells, reference="sft", unseen=roles.unseen, draws=500, seed=0)
+    assert [(each.model, each.endpoint) for each in endpoints] == [("dual", "P1"), ("dual", "P2")]
+    assert endpoints[0].low > 0
+    assert endpoints[0].p_holm < 0.01
+
+
+def test_endpoints_claim_nothing_for_an_equal_model():
+    cases, corpora = synthetic(np.random.default_rng(4), 150, loss=0.5, keeps=0.0)
+    first = primary_endpoints(
+        corpora, cases, group(cases), reference="sft", unseen=frozenset({"blur"}), draws=500, seed=0
+    )[0]
+    assert first.low <= 0 <= first.high
+    assert first.p_holm > 0.05
+
+
+def test_cells_hold_every_view_and_defect():
+    case = Case("a", "s", "p", "", ("T1", "T5"), "low", "AP", ("blur",))
+    assert set(group([case])) == {
+        Cell("T1", "low"),
+        Cell("T1", "low", "AP"),
+        Cell("T1", "low", "all", "blur"),
+        Cell("T5"),
+        Cell("T5", view="AP"),
+    }
