@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ class Case:
         defect: synthetic defect, empty for natural films.
         severity: of the synthetic defect, 1 … 5; 0 for natural films.
         pair: the twin pair of T2 or T3 this case is a member of, empty otherwise.
+        covariates: what is known of the study and may confound quality with illness, by name.
     """
 
     case_id: str
@@ -38,6 +39,7 @@ class Case:
     defect: str = ""
     severity: int = 0
     pair: str = ""
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
 
 class Cell(NamedTuple):
