@@ -1,6 +1,7 @@
 """Hand-labelled films on disk: what calibration, policy fitting and the tool benchmark read."""
 
 import csv
+import hashlib
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,11 @@ class LabelledFilm(NamedTuple):
     view: str
     label: str
     """`good`, `borderline`, `low`, or empty where nobody judged it."""
+
+    @property
+    def reporting(self) -> bool:
+        """Whether the patient is of the half that figures are reported on; parameters come from the other half."""
+        return bool(hashlib.sha256(self.patient.encode()).digest()[0] & 1)
 
 
 def labelled_films(root: Path) -> list[LabelledFilm]:
