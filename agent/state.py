@@ -1,8 +1,8 @@
 """The one schema of the agent: what an image is, what reading it gave, and the verdict on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 Status = Literal["ok", "needs_review", "unreadable", "failed"]
 Regime = Literal["high", "borderline", "low"]
@@ -11,7 +11,7 @@ Aspect = Literal["noise", "blur", "exposure", "collimation", "positioning", "art
 ASPECTS: tuple[Aspect, ...] = ("noise", "blur", "exposure", "collimation", "positioning", "artifact")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image of the catalog, as far as the agent may know it: never its report, labels or findings."""
 
@@ -27,12 +27,15 @@ class Reading:
     """What one worker call found in one file.
 
     Attributes:
+        fingerprint: perceptual hash, 64 hexadecimal digits; near duplicates differ in few bits.
+        view: view position by the catalog, else by the file.
         measures: value by `family.metric`; a measure without meaning on this film is absent.
         intensity_domain: `linear`, `presentation` or `equalised`.
         elapsed_ms: wall time of reading and measuring.
     """
 
     sha256: str
+    fingerprint: str
     file_bytes: int
     file_format: str
     width: int
@@ -74,14 +77,21 @@ class Verdict:
     rationale: str = ""
     error_code: str | None = None
     error_detail: str | None = None
-    steps: tuple[str, ...] = field(default_factory=tuple)
 
 
-class State(TypedDict, total=False):
+class Failure(NamedTuple):
+    """Why an image has no reading."""
+
+    status: Literal["unreadable", "failed"]
+    code: str
+    detail: str
+
+
+class State(TypedDict):
     """What travels along the graph's edges; never pixels."""
 
     image: ImageRef
-    reading: Reading
-    assessment: Assessment
-    error: tuple[str, str]
-    verdict: Verdict
+    reading: NotRequired[Reading]
+    failure: NotRequired[Failure]
+    assessment: NotRequired[Assessment]
+    verdict: NotRequired[Verdict]

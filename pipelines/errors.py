@@ -1,4 +1,4 @@
-"""Errors of the store that a verb must know without loading the database."""
+"""Errors that a verb must know without loading the database or the tools."""
 
 from .settings import SettingsError
 
@@ -13,6 +13,12 @@ class StoreError(RuntimeError):
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
+
+
+class PoolError(RuntimeError):
+    """Worker processes do not start on this machine; raised before any image is blamed for it."""
+
+    code = "worker-start"
 
 
 class QueryError(SettingsError):

@@ -36,6 +36,12 @@ class AnnotateSettings(Section):
     max_failures: float = Field(1.0, ge=0, le=1, description="fraction of failed images above which a run exits 3")
 
 
+class AgentSettings(Section):
+    """What decides a verdict, apart from the tools."""
+
+    policy: str = Field("standard.v1", description="name of a shipped policy, or path of one made by `lrrg policy fit`")
+
+
 class Settings(BaseSettings):
     """Everything a run can be told, resolved; a copy is stored in table `runs`."""
 
@@ -44,6 +50,7 @@ class Settings(BaseSettings):
     )
 
     read: ReadSettings = ReadSettings()  # pyright: ignore[reportCallIssue]
+    agent: AgentSettings = AgentSettings()  # pyright: ignore[reportCallIssue]
     annotate: AnnotateSettings = AnnotateSettings()  # pyright: ignore[reportCallIssue]
 
     @classmethod

@@ -1,5 +1,6 @@
 """What a person sees on the terminal: tables and progress. The only room that knows rich, with the command line."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,6 +83,14 @@ def _lines(label: str, total: int | None) -> Iterator[Advance]:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return " ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def show(counts: Mapping[str, Any], as_json: bool) -> None:
+    """Print named values: one JSON line for a program, a table for a person."""
+    if as_json:
+        print(json.dumps(counts))
+    else:
+        table(tuple(counts), [tuple(counts.values())])
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

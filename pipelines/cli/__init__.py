@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from ...agent.policy import PolicyError
+from ..errors import PoolError, StoreError
 from ..settings import SettingsError
 from . import annotate, benchmark, run
 
@@ -22,8 +24,10 @@ def main() -> None:
     """Run one verb; known errors become one clear line and their exit code."""
     try:
         app()
-    except SettingsError as error:
+    except (PolicyError, SettingsError) as error:
         sys.exit(_complain(error, 2))
+    except (PoolError, StoreError) as error:
+        sys.exit(_complain(error, 4))
 
 
 def _complain(error: Exception, code: int) -> int:
