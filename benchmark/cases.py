@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 MINIMUM_STUDIES, MINIMUM_PATIENTS = 30, 15
 """Below either a cell's value is suppressed: it would say more about patients than about the model."""
-PAIRED_TRACKS = ("T2", "T3")
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,11 @@ class Case:
 
     Attributes:
         case_id: what a prediction answers.
-        tracks: the tracks this case belongs to (`T1` … `T5`).
-        regime: quality regime of the images shown.
-        aspects: natural defects of those images (aspects at severity 1 or more).
+        tracks: the tracks this case belongs to (`T1` … `T5`; on the training hold-out `T1h` … `T3h`).
+        regime: quality regime of the film shown.
+        split: `train`, `train_holdout`, `validate` or `test`; only cases with a track are scored.
+        image_id: the film shown.
+        aspects: natural defects of that film (aspects at severity 1 or more).
         defect: synthetic defect, empty for natural films.
         severity: of the synthetic defect, 1 … 5; 0 for natural films.
         pair: the twin pair of T2 or T3 this case is a member of, empty otherwise.
@@ -34,6 +35,8 @@ class Case:
     reference: str
     tracks: tuple[str, ...]
     regime: str
+    split: str = "test"
+    image_id: str = ""
     view: str = ""
     aspects: tuple[str, ...] = ()
     defect: str = ""
@@ -97,10 +100,10 @@ def cells_of(case: Case) -> list[Cell]:
     found: list[Cell] = []
     for track in case.tracks:
         if track == "T5":
-            found += [Cell("T5", view=view) for view in views]
-        elif track == "T1":
-            found += [Cell("T1", case.regime, view) for view in views]
-            found += [Cell("T1", case.regime, "all", aspect) for aspect in case.aspects]
+            found += [Cell(track, view=view) for view in views]
+        elif track.startswith("T1"):
+            found += [Cell(track, case.regime, view) for view in views]
+            found += [Cell(track, case.regime, "all", aspect) for aspect in case.aspects]
         else:
             found.append(Cell(track, case.regime, "all", case.defect, case.severity))
     return found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cases import PAIRED_TRACKS, Case, Cell
+from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
 from .resample import Sums, by_patient, draw_sums, interval
@@ -20,7 +20,7 @@ from .statistics import Interval
 Drawn = NDArray[np.float64]
 Cells = Mapping[Cell, NDArray[np.intp]]
 CLEAN = Cell("T4", "high")
-NATURAL = ("T1", *PAIRED_TRACKS)
+NATURAL = ("T1", "T2", "T3", "T1h", "T2h", "T3h")
 
 
 class Row(NamedTuple):

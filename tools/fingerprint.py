@@ -6,6 +6,7 @@ import numpy as np
 from .film import Film
 
 SIDE = 16
+BITS = SIDE * SIDE
 DUPLICATE = 4
 """Bits in which two copies of one film may differ when both went through the same export.
 

@@ -96,9 +96,8 @@ def synthetic(rng, patients: int, loss: float, keeps: float):
         for severity in range(3):
             tracks = ("T4", "T5") if severity == 0 else ("T4",)
             defect = "blur" if severity else ""
-            case = Case(
-                f"{study}:{severity}", study, f"p{patient}", " ".join(names), tracks, "high", "PA", (), defect, severity
-            )
+            own = (f"{study}:{severity}", study, f"p{patient}", " ".join(names), tracks, "high")
+            case = Case(*own, view="PA", defect=defect, severity=severity)
             cases.append(case)
             for model, rate in (("sft", loss), ("dual", loss - keeps)):
                 lost = rng.random(3) < 0.1 + rate * severity / 2
@@ -133,7 +132,7 @@ def test_endpoints_claim_nothing_for_an_equal_model():
 
 
 def test_cells_hold_every_view_and_defect():
-    case = Case("a", "s", "p", "", ("T1", "T5"), "low", "AP", ("blur",))
+    case = Case("a", "s", "p", "", ("T1", "T5"), "low", view="AP", aspects=("blur",))
     assert set(group([case])) == {
         Cell("T1", "low"),
         Cell("T1", "low", "AP"),
