@@ -1,0 +1,57 @@
+"""Positioning of frontal films: photometric inversion, quarter turns and in-plane tilt, against the mean chest."""
+
+import numpy as np
+
+from . import chest
+from .base import tool
+from .film import Film
+
+
+@tool(version=1, unit="1", better="lower", bounds=(-2.0, 2.0))
+def inversion(film: Film) -> float | None:
+    """Evidence that the film is photometrically inverted; above 0 means inverted.
+
+    How much better the negative than the film itself agrees with the mean chest, each at its best quarter turn.
+    Absent on films that are not frontal.
+    """
+    if not _frontal(film):
+        return None
+    agreement = _agreement(film)
+    return float(-agreement.min() - agreement.max())
+
+
+@tool(version=1, unit="1", better="lower", bounds=(-1.0, 1.0))
+def rotation(film: Film) -> float | None:
+    """Evidence that the film is turned by 90, 180 or 270°; above 0 means turned.
+
+    How much better it agrees with the mean chest after its best turn than as it is, inverted or not.
+    Absent on films that are not frontal.
+    """
+    if not _frontal(film):
+        return None
+    agreement = np.abs(_agreement(film))
+    return float(agreement[1:].max() - agreement[0])
+
+
+@tool(version=1, unit="°", better="lower", bounds=(0.0, 90.0))
+def tilt(film: Film) -> float | None:
+    """Angle by which the patient leans in the plane of the film, whichever way.
+
+    Read from the directions of the anatomy's edges, so it does not need the corners that a turn leaves. Of little
+    meaning on films that `rotation` finds turned. Absent on films that are not frontal.
+    """
+    if not _frontal(film):
+        return None
+    angle = float(chest.directions(chest.square(film)) @ chest.shipped().lean)
+    return min(abs(angle), 90.0)
+
+
+def _frontal(film: Film) -> bool:
+    """Whether nothing says otherwise: the mean chest knows no laterals and obliques."""
+    return not film.view or film.view.upper().split()[0] in ("AP", "PA")
+
+
+def _agreement(film: Film) -> chest.Floats:
+    """Correlation with the mean chest after 0, 1, 2 and 3 quarter turns, each in [-1, 1]."""
+    pattern, template = chest.pattern(chest.square(film).pixels), chest.shipped().template
+    return np.array([float((np.rot90(pattern, turns) * template).sum()) for turns in range(4)], np.float32)
