@@ -10,6 +10,23 @@ COMMENT ON COLUMN recipe.measure_id IS 'sha256 of that part of body that can cha
 COMMENT ON COLUMN recipe.body IS 'Reader and tool versions, policy with its reference quantiles, judge.';
 COMMENT ON COLUMN recipe.used_at IS 'When a run last used it (UTC); the latest one is what labels shows.';
 
+CREATE TABLE recipe_tool (
+    recipe_id VARCHAR,
+    measure VARCHAR,
+    tool VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL,
+    tool_version INTEGER NOT NULL,
+    unit VARCHAR NOT NULL,
+    PRIMARY KEY (recipe_id, measure)
+);
+COMMENT ON TABLE recipe_tool IS 'Measures a recipe takes.';
+COMMENT ON COLUMN recipe_tool.recipe_id IS 'Recipe (recipe.recipe_id).';
+COMMENT ON COLUMN recipe_tool.measure IS 'tool.metric, the key in verdict.measures.';
+COMMENT ON COLUMN recipe_tool.tool IS 'Quality tool.';
+COMMENT ON COLUMN recipe_tool.metric IS 'Measure of that tool.';
+COMMENT ON COLUMN recipe_tool.tool_version IS 'Version of the measure.';
+COMMENT ON COLUMN recipe_tool.unit IS 'Unit of its values.';
+
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,
     recipe_id VARCHAR NOT NULL,
@@ -44,6 +61,7 @@ CREATE TABLE verdict (
     error_code VARCHAR,
     error_detail VARCHAR,
     sha256 VARCHAR,
+    fingerprint VARCHAR,
     file_bytes BIGINT,
     file_format VARCHAR,
     width INTEGER,
@@ -67,6 +85,7 @@ COMMENT ON COLUMN verdict.rationale IS 'Why, in words.';
 COMMENT ON COLUMN verdict.error_code IS 'Stable code where status is unreadable or failed.';
 COMMENT ON COLUMN verdict.error_detail IS 'What went wrong, for a person.';
 COMMENT ON COLUMN verdict.sha256 IS 'sha256 of the file''s bytes.';
+COMMENT ON COLUMN verdict.fingerprint IS '256-bit perceptual hash, hex; near duplicates differ in few bits.';
 COMMENT ON COLUMN verdict.file_bytes IS 'Size of the file in bytes.';
 COMMENT ON COLUMN verdict.file_format IS 'Format found in the file, whatever its suffix says.';
 COMMENT ON COLUMN verdict.width IS 'Width in pixels.';

@@ -27,35 +27,38 @@ SELECT
 FROM measured AS m
 LEFT JOIN policy_reference AS r USING (recipe_id, domain, "group", measure);
 
-CREATE MACRO explained(source) AS TABLE
-SELECT
-    s.image_id,
-    s.recipe_id,
-    s.measure,
-    s.value,
-    s.z,
-    sum(t.weight * least(greatest(t.direction * s.z, t.low), t.high) ORDER BY t.direction, t.low) AS contribution
-FROM scored(source) AS s
-LEFT JOIN policy_term AS t USING (recipe_id, domain, measure)
-GROUP BY ALL;
+CREATE MACRO contribution(weight, direction, low, high, z) AS weight * least(greatest(direction * z, low), high);
 
-CREATE MACRO graded(source) AS TABLE
-SELECT
-    s.image_id,
-    s.recipe_id,
-    c.aspect,
-    max(
-        len(list_filter(c.cuts, lambda cut: c.direction * if(c."on" = 'z', s.z, s.value) >= c.direction * cut))
-    )::TINYINT AS severity
-FROM scored(source) AS s
-JOIN policy_severity AS c USING (recipe_id, domain, measure)
-WHERE c."on" = 'value' OR s.z IS NOT NULL
-GROUP BY ALL;
-
+-- Sums are ordered: the same measures give the same bits whatever the thread count.
 CREATE MACRO derived(source) AS TABLE
-WITH added AS (
-    SELECT image_id, recipe_id, coalesce(sum(contribution ORDER BY measure), 0) AS contribution
-    FROM explained(source) GROUP BY ALL
+WITH z AS MATERIALIZED (
+    FROM scored(source)
+), added AS (
+    SELECT
+        z.image_id,
+        z.recipe_id,
+        sum(contribution(t.weight, t.direction, t.low, t.high, z.z) ORDER BY measure, t.direction) AS log_odds
+    FROM z
+    JOIN policy_term AS t USING (recipe_id, domain, measure)
+    GROUP BY ALL
+), qualities AS (
+    SELECT v.image_id, v.recipe_id, 1 / (1 + exp(b.bias + coalesce(a.log_odds, 0))) AS quality
+    FROM query_table(source) AS v
+    JOIN policy_bias AS b ON b.recipe_id = v.recipe_id AND b.domain = v.intensity_domain
+    LEFT JOIN added AS a ON a.image_id = v.image_id AND a.recipe_id = v.recipe_id
+    WHERE v.status IN ('ok', 'needs_review')
+), graded AS (
+    SELECT
+        z.image_id,
+        z.recipe_id,
+        c.aspect,
+        max(
+            len(list_filter(c.cuts, lambda cut: c.direction * if(c."on" = 'z', z.z, z.value) >= c.direction * cut))
+        )::TINYINT AS severity
+    FROM z
+    JOIN policy_severity AS c USING (recipe_id, domain, measure)
+    WHERE c."on" = 'value' OR z.z IS NOT NULL
+    GROUP BY ALL
 ), severities AS (
     SELECT
         image_id,
@@ -66,30 +69,29 @@ WITH added AS (
         max(severity) FILTER (aspect = 'collimation') AS collimation,
         max(severity) FILTER (aspect = 'positioning') AS positioning,
         max(severity) FILTER (aspect = 'artifact') AS artifact,
-        coalesce(list(aspect ORDER BY severity DESC, aspect) FILTER (severity >= 1), []) AS defects
-    FROM graded(source) GROUP BY ALL
+        list(aspect ORDER BY severity DESC, aspect) FILTER (severity >= 1) AS defects
+    FROM graded
+    GROUP BY ALL
 ), ruled AS (
     SELECT g.image_id, g.recipe_id, bool_or(r.regime = 'low') AS low
-    FROM graded(source) AS g
+    FROM graded AS g
     JOIN policy_rule AS r ON r.recipe_id = g.recipe_id AND r.aspect = g.aspect AND g.severity >= r.severity
     GROUP BY ALL
-), weighed AS (
-    SELECT v.image_id, v.recipe_id, 1 / (1 + exp(b.bias + coalesce(a.contribution, 0))) AS quality
-    FROM query_table(source) AS v
-    JOIN policy_bias AS b ON b.recipe_id = v.recipe_id AND b.domain = v.intensity_domain
-    LEFT JOIN added AS a ON a.image_id = v.image_id AND a.recipe_id = v.recipe_id
-    WHERE v.status IN ('ok', 'needs_review')
 )
 SELECT
     v.image_id,
-    v.recipe_id,
+    i.subject_id,
+    i.study_id,
+    i.path,
+    i.view_position,
+    i.official_split,
     v.status,
     CASE
-        WHEN w.quality < p.low OR r.low THEN 'low'
-        WHEN w.quality < p.high OR r.low IS NOT NULL THEN 'borderline'
-        WHEN w.quality IS NOT NULL THEN 'high'
+        WHEN q.quality < p.low OR r.low THEN 'low'
+        WHEN q.quality < p.high OR r.low IS NOT NULL THEN 'borderline'
+        WHEN q.quality IS NOT NULL THEN 'high'
     END AS regime,
-    w.quality,
+    q.quality,
     s.noise,
     s.blur,
     s.exposure,
@@ -98,17 +100,26 @@ SELECT
     s.artifact,
     coalesce(s.defects, []) AS defects,
     v.route,
+    NULL::DOUBLE AS judge_confidence,
     v.rationale,
+    v.fingerprint,
+    v.recipe_id,
     v.created_at
 FROM query_table(source) AS v
-LEFT JOIN weighed AS w USING (image_id, recipe_id)
+JOIN image AS i USING (image_id)
+LEFT JOIN qualities AS q USING (image_id, recipe_id)
 LEFT JOIN severities AS s USING (image_id, recipe_id)
 LEFT JOIN ruled AS r USING (image_id, recipe_id)
 LEFT JOIN policy_regime AS p USING (recipe_id);
 
+-- Materialised with each batch, catalog columns included: any query on `labels` is one scan.
 CREATE TABLE label (
     image_id VARCHAR,
-    recipe_id VARCHAR,
+    subject_id VARCHAR,
+    study_id VARCHAR,
+    path VARCHAR NOT NULL,
+    view_position VARCHAR,
+    official_split VARCHAR,
     status VARCHAR NOT NULL,
     regime VARCHAR,
     quality DOUBLE,
@@ -118,36 +129,81 @@ CREATE TABLE label (
     collimation TINYINT,
     positioning TINYINT,
     artifact TINYINT,
-    defects VARCHAR[],
+    defects VARCHAR[] NOT NULL,
     route VARCHAR NOT NULL,
+    judge_confidence DOUBLE,
     rationale VARCHAR NOT NULL,
+    fingerprint VARCHAR,
+    recipe_id VARCHAR,
     created_at TIMESTAMP NOT NULL,
     PRIMARY KEY (image_id, recipe_id)
 );
+COMMENT ON TABLE label IS 'Rows of labels for every recipe, written with the verdicts they follow from.';
+COMMENT ON COLUMN label.image_id IS 'dicom_id in MIMIC-CXR; elsewhere the path below its folder without the suffix.';
+COMMENT ON COLUMN label.subject_id IS 'Patient.';
+COMMENT ON COLUMN label.study_id IS 'Study.';
+COMMENT ON COLUMN label.path IS 'Path below the catalogued folder.';
+COMMENT ON COLUMN label.view_position IS 'View position by the catalog (AP, PA, LATERAL, LL …).';
+COMMENT ON COLUMN label.official_split IS 'Split as published: train, validate or test.';
+COMMENT ON COLUMN label.status IS 'ok, needs_review, unreadable (the file''s fault) or failed (ours or the judge''s).';
+COMMENT ON COLUMN label.regime IS 'high, borderline or low; NULL where there is no verdict on quality.';
+COMMENT ON COLUMN label.quality IS 'Probability that a reader would not call the film low-quality: 0 worst … 1 best.';
+COMMENT ON COLUMN label.noise IS 'Severity of noise: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.blur IS 'Severity of blur: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.exposure IS 'Severity of wrong exposure: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.collimation IS 'Severity of wrong collimation: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.positioning IS 'Severity of wrong positioning: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.artifact IS 'Severity of artifacts: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN label.defects IS 'Aspects with severity 1 or more, the worst first.';
+COMMENT ON COLUMN label.route IS 'Who decided: tools or judge.';
+COMMENT ON COLUMN label.judge_confidence IS 'How sure the judge was, 0 … 1; NULL where none was asked.';
+COMMENT ON COLUMN label.rationale IS 'Why, in words.';
+COMMENT ON COLUMN label.fingerprint IS '256-bit perceptual hash, hex; near duplicates differ in few bits.';
+COMMENT ON COLUMN label.recipe_id IS 'Recipe the verdict was made by (recipes.recipe_id).';
+COMMENT ON COLUMN label.created_at IS 'When the verdict was written (UTC).';
 
-CREATE VIEW labels AS
+CREATE MACRO latest_recipe() AS (SELECT recipe_id FROM recipe ORDER BY used_at DESC, recipe_id LIMIT 1);
+
+CREATE VIEW labels AS FROM label WHERE recipe_id = latest_recipe();
+COMMENT ON VIEW labels IS 'The verdict on each image under the latest recipe, one row an image.';
+COMMENT ON COLUMN labels.image_id IS 'dicom_id in MIMIC-CXR; elsewhere the path below its folder without the suffix.';
+COMMENT ON COLUMN labels.subject_id IS 'Patient.';
+COMMENT ON COLUMN labels.study_id IS 'Study.';
+COMMENT ON COLUMN labels.path IS 'Path below the catalogued folder.';
+COMMENT ON COLUMN labels.view_position IS 'View position by the catalog (AP, PA, LATERAL, LL …).';
+COMMENT ON COLUMN labels.official_split IS 'Split as published: train, validate or test.';
+COMMENT ON COLUMN labels.status IS 'ok, needs_review, unreadable (the file''s fault) or failed (ours or the judge''s).';
+COMMENT ON COLUMN labels.regime IS 'high, borderline or low; NULL where there is no verdict on quality.';
+COMMENT ON COLUMN labels.quality IS 'Probability that a reader would not call the film low-quality: 0 worst … 1 best.';
+COMMENT ON COLUMN labels.noise IS 'Severity of noise: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.blur IS 'Severity of blur: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.exposure IS 'Severity of wrong exposure: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.collimation IS 'Severity of wrong collimation: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.positioning IS 'Severity of wrong positioning: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.artifact IS 'Severity of artifacts: 0 none … 3 severe; NULL where it cannot be measured.';
+COMMENT ON COLUMN labels.defects IS 'Aspects with severity 1 or more, the worst first.';
+COMMENT ON COLUMN labels.route IS 'Who decided: tools or judge.';
+COMMENT ON COLUMN labels.judge_confidence IS 'How sure the judge was, 0 … 1; NULL where none was asked.';
+COMMENT ON COLUMN labels.rationale IS 'Why, in words.';
+COMMENT ON COLUMN labels.fingerprint IS '256-bit perceptual hash, hex; near duplicates differ in few bits.';
+COMMENT ON COLUMN labels.recipe_id IS 'Recipe the verdict was made by (recipes.recipe_id).';
+COMMENT ON COLUMN labels.created_at IS 'When the verdict was written (UTC).';
+
+CREATE VIEW contributions AS
 SELECT
-    l.image_id,
-    i.subject_id,
-    i.study_id,
-    i.path,
-    i.view_position,
-    i.official_split,
-    l.status,
-    l.regime,
-    l.quality,
-    l.noise,
-    l.blur,
-    l.exposure,
-    l.collimation,
-    l.positioning,
-    l.artifact,
-    l.defects,
-    l.route,
-    NULL::DOUBLE AS judge_confidence,
-    l.rationale,
-    l.recipe_id,
-    l.created_at
-FROM label AS l
-JOIN image AS i USING (image_id)
-WHERE l.recipe_id = (SELECT recipe_id FROM recipe ORDER BY used_at DESC, recipe_id LIMIT 1);
+    s.image_id,
+    s.recipe_id,
+    s.measure,
+    any_value(s.value) AS value,
+    any_value(s.z) AS z,
+    sum(contribution(t.weight, t.direction, t.low, t.high, s.z) ORDER BY t.direction) AS contribution
+FROM scored('verdict') AS s
+LEFT JOIN policy_term AS t USING (recipe_id, domain, measure)
+GROUP BY s.image_id, s.recipe_id, s.measure;
+COMMENT ON VIEW contributions IS 'What each measure adds to the log-odds of low quality, one row an image, recipe and measure.';
+COMMENT ON COLUMN contributions.image_id IS 'Image.';
+COMMENT ON COLUMN contributions.recipe_id IS 'Recipe.';
+COMMENT ON COLUMN contributions.measure IS 'tool.metric.';
+COMMENT ON COLUMN contributions.value IS 'Raw value.';
+COMMENT ON COLUMN contributions.z IS 'Robust distance from good films of the same domain and view; NULL without a reference.';
+COMMENT ON COLUMN contributions.contribution IS 'Log-odds of low quality the measure adds; NULL where the policy does not weigh it.';

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from ...agent.state import ImageRef, Reading, Verdict
+from ...agent.state import Reading, Verdict
 from ..errors import StoreError
 from ..recipe import Recipe, Run
 from ..records import CatalogRow, LabelRow, ReportRow
-from . import catalog, verdicts
-from .connection import connect, translated
+from . import catalog, runs, shards, verdicts
+from .connection import connect, now, translated
+from .pending import Pending, pending, stored_readings
+from .shards import ShardWriter
 
-__all__ = ["Result", "Store", "StoreError"]
+__all__ = ["Pending", "Result", "ShardWriter", "Store", "StoreError"]
 
 
 class Result(NamedTuple):
@@ -30,6 +32,7 @@ class Store:
     def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection):
         self.path = path
         self._connection = connection
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     @classmethod
     @contextmanager
@@ -43,12 +46,13 @@ class Store:
                 `newer-schema`, `older-schema` (a reader cannot migrate), `read-only-folder`, `disk-full`,
                 `not-a-database`; operations inside the block raise them too.
         """
-        connection = connect(path, read_only=read_only)
+        store = cls(path, connect(path, read_only=read_only))
         try:
             with translated(path):
-                yield cls(path, connection)
+                yield store
         finally:
-            connection.close()
+            for each in (*store._cursors, store._connection):
+                each.close()
 
     def add_images(self, root: Path, rows: Iterable[CatalogRow]) -> int:
         """Add the images of the folder `root` that are not in the catalog yet; returns how many were.
@@ -68,16 +72,16 @@ class Store:
 
     def register_recipe(self, recipe: Recipe) -> None:
         """Store a recipe with its policy and make it the one that `labels` shows."""
-        verdicts.register_recipe(self._connection, recipe)
+        runs.register_recipe(self._connection, recipe, now())
 
     def start_run(self, run: Run) -> str:
         """Record that a run began; returns its id."""
-        verdicts.start_run(self._connection, run)
+        runs.start_run(self._connection, run)
         return run.run_id
 
     def end_run(self, run_id: str, exit_code: int) -> None:
         """Record that a run ended."""
-        verdicts.end_run(self._connection, run_id, exit_code)
+        runs.end_run(self._connection, run_id, exit_code, now())
 
     def pending(
         self,
@@ -86,27 +90,51 @@ class Store:
         shard: tuple[int, int] | None = None,
         limit: int | None = None,
         retry_failed: bool = False,
-    ) -> list[ImageRef]:
-        """Images without a verdict under the recipe, ordered by folder and path.
+        written: Path | None = None,
+    ) -> Pending:
+        """Images without a verdict under the recipe, ordered by folder and path, as they are now.
+
+        A film whose view position the catalog learnt after the verdict is pending again.
 
         Args:
             recipe_id: recipe the verdicts are counted under.
             shard: (k, N), k from 1: the k-th of N disjoint parts; which part an image is in depends on its id alone.
             limit: at most so many.
             retry_failed: images whose verdict is `failed` are pending too.
+            written: folder of shard files whose verdicts count too.
         """
-        return verdicts.pending(self._connection, recipe_id, shard, limit, retry_failed)
+        return pending(self._cursor(), recipe_id, shard=shard, limit=limit, retry_failed=retry_failed, written=written)
 
     def stored_readings(self, recipe: Recipe, image_ids: Sequence[str]) -> dict[str, Reading]:
         """Readings of these images stored under any recipe with the same `measure_id`, the newest of each."""
-        return verdicts.stored_readings(self._connection, recipe, image_ids)
+        with self._connection.cursor() as cursor:
+            return stored_readings(cursor, recipe, image_ids)
 
     def write(self, found: Sequence[Verdict], recipe_id: str, run_id: str) -> None:
-        """Store verdicts and their labels in one transaction; a verdict on the same image is replaced."""
+        """Store verdicts and their labels in one transaction; a verdict on the same image is replaced.
+
+        May be called from another thread than the readers of this store, but from one at a time.
+        """
         verdicts.write(self._connection, verdicts.verdict_rows(found, recipe_id, run_id))
+
+    def ingest(self, folder: Path) -> int:
+        """Merge the shard files of a folder; returns how many verdicts were new.
+
+        Each file is one transaction and is merged once; of two verdicts on an image the later written counts.
+
+        Raises:
+            StoreError: `missing` (no shard file there), `shard` (a broken file, or images of another catalog).
+        """
+        return shards.ingest(self._connection, folder)
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """Run one statement and fetch everything it gives."""
         cursor = self._connection.execute(sql, params if isinstance(params, dict) else list(params))
         columns = tuple(column[0] for column in cursor.description or ())
         return Result(columns, cursor.fetchall())
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the same database, for what outlives a call; closed with the store."""
+        cursor = self._connection.cursor()
+        self._cursors.append(cursor)
+        return cursor

@@ -1,7 +1,9 @@
 """Catalog side of the store: folders, images, reports, finding labels."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import duckdb
 
 from ..records import CatalogRow, LabelRow, ReportRow
 from ..settings import SettingsError
-from .connection import transaction
+from .connection import now, transaction
 
+CHUNK = 10_000
 _TWICE = """
 SELECT a.image_id, a.path, b.path FROM incoming AS a JOIN incoming AS b ON b.image_id = a.image_id AND b.rowid > a.rowid
 UNION ALL
@@ -19,10 +22,12 @@ FROM incoming AS n JOIN image AS i USING (image_id) JOIN root AS r USING (root_i
 WHERE i.root_id <> ? OR i.path <> n.path
 ORDER BY ALL LIMIT 1
 """
+_SHOWN = ("subject_id", "study_id", "view_position", "official_split")
+"""Columns of the catalog that `label` repeats."""
 
 
 def add_images(connection: duckdb.DuckDBPyConnection, root: Path, rows: Iterable[CatalogRow]) -> int:
-    """Add what the catalog does not have yet; see `Store.add_images`."""
+    """Add what the catalog does not have yet and update what it has; see `Store.add_images`."""
     _stage(connection, "image", CatalogRow, rows)
     with transaction(connection):
         root_id = _root_id(connection, root)
@@ -30,18 +35,26 @@ def add_images(connection: duckdb.DuckDBPyConnection, root: Path, rows: Iterable
         if twice:
             image_id, one, other = twice[0]
             raise SettingsError(f"{root}: two files share the image id {image_id}: {one} and {other}")
+        _update(connection, "image", _names(CatalogRow)[2:])
+        _update(connection, "label", _SHOWN)
         columns = _columns(CatalogRow)
         new = f"SELECT {root_id}, {columns} FROM incoming ANTI JOIN image USING (image_id)"
         return _count(connection, f"INSERT INTO image (root_id, {columns}) {new}")
 
 
+def _update(connection: duckdb.DuckDBPyConnection, table: str, names: Iterable[str]) -> None:
+    """Let `table` say what `incoming` says about images both have."""
+    changes = ", ".join(f'"{name}" = n."{name}"' for name in names)
+    differs = " OR ".join(f'{table}."{name}" IS DISTINCT FROM n."{name}"' for name in names)
+    connection.execute(
+        f"UPDATE {table} SET {changes} FROM incoming AS n WHERE {table}.image_id = n.image_id AND ({differs})"
+    )
+
+
 def _root_id(connection: duckdb.DuckDBPyConnection, root: Path) -> int:
     path = str(root.resolve())
-    connection.execute(
-        "INSERT OR IGNORE INTO root SELECT coalesce(max(root_id), 0) + 1, ?, now() AT TIME ZONE 'UTC' FROM root"
-        " HAVING NOT EXISTS (FROM root WHERE path = ?)",
-        [path, path],
-    )
+    new = "INSERT OR IGNORE INTO root SELECT coalesce(max(root_id), 0) + 1, ?, ? FROM root"
+    connection.execute(new, [path, now()])
     return connection.execute("SELECT root_id FROM root WHERE path = ?", [path]).fetchall()[0][0]
 
 
@@ -65,12 +78,18 @@ def _replace(connection: duckdb.DuckDBPyConnection, table: str, kind: type, rows
 def _stage(connection: duckdb.DuckDBPyConnection, table: str, kind: type, rows: Iterable[Any]) -> None:
     """Append the rows to a temporary table `incoming` with the columns of `table` that `kind` has."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {_columns(kind)} FROM {table} LIMIT 0")
+    values, left = attrgetter(*_names(kind)), iter(rows)
     with connection.appender("incoming") as appender:
-        appender.append_rows([astuple(row) for row in rows])
+        while chunk := [values(row) for row in islice(left, CHUNK)]:
+            appender.append_rows(chunk)
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def _columns(kind: type) -> str:
-    return ", ".join(f'"{each.name}"' for each in fields(kind))
+    return ", ".join(f'"{name}"' for name in _names(kind))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, insert: str) -> int:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ import duckdb
 
 from ..errors import StoreError
 
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_version (
+    version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE schema_version IS 'Schema files this database has.';
+COMMENT ON COLUMN schema_version.version IS 'Number of the file.';
+COMMENT ON COLUMN schema_version.name IS 'Name of the file.';
+COMMENT ON COLUMN schema_version.applied_at IS 'When it was applied (UTC).';
+"""
+Migration = tuple[int, str, str]
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
@@ -45,7 +56,7 @@ def translated(path: Path) -> Iterator[None]:
     """Turn what DuckDB says about the file, the disk or the lock into a StoreError; other errors pass."""
     try:
         yield
-    except (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException, duckdb.PermissionException) as error:
+    except (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException) as error:
         raise _store_error(path, str(error)) from error
 
 
@@ -68,7 +79,7 @@ def _store_error(path: Path, said: str) -> StoreError:
     return StoreError("disk", f"{path}: {first_line}")
 
 
-def migrations() -> list[tuple[int, str, str]]:
+def migrations() -> list[Migration]:
     """The numbered SQL files of `pipelines/schema` as (number, name, text), in order."""
     folder = resources.files("lrrg.pipelines") / "schema"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
@@ -86,14 +97,16 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool)
         raise StoreError("older-schema", f"{path}: has schema {applied} of {newest}; run lrrg catalog on it once")
     if not pending:
         return
+    create_schema(connection, pending)
+
+
+def create_schema(connection: duckdb.DuckDBPyConnection, pending: Sequence[Migration] | None = None) -> None:
+    """Apply schema files, all of them by default, in one transaction."""
     with transaction(connection):
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_version"
-            " (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
-        )
-        for number, name, text in pending:
+        connection.execute(_LEDGER)
+        for number, name, text in migrations() if pending is None else pending:
             connection.execute(text)
-            connection.execute("INSERT INTO schema_version VALUES (?, ?, now() AT TIME ZONE 'UTC')", [number, name])
+            connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", [number, name, now()])
 
 
 def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -115,3 +128,8 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
+
+
+def now() -> datetime:
+    """The current time as the database stores it: UTC, without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)

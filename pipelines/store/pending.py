@@ -1,0 +1,80 @@
+"""What is left to do, in pages, and the readings that make reopening a file needless."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from ...agent.state import ImageRef, Reading
+from ..recipe import Recipe
+
+PAGE = 1024
+_SETTLED = """
+SELECT image_id FROM {source} AS v JOIN image AS i USING (image_id)
+WHERE v.recipe_id = $recipe
+AND (v.status <> 'failed' OR NOT $retry)
+AND (v.measures IS NULL OR i.view_position IS NULL OR v."view" = i.view_position)
+"""
+_PENDING = """
+CREATE OR REPLACE TEMP TABLE pending AS
+SELECT i.image_id, r.path || '/' || i.path AS path, i.view_position
+FROM image AS i
+JOIN root AS r USING (root_id)
+ANTI JOIN ({settled}) AS s USING (image_id)
+WHERE md5_number_lower(i.image_id) % $shards = $shard
+ORDER BY i.root_id, i.path
+LIMIT $limit
+"""
+_READINGS = """
+SELECT
+    image_id, sha256, fingerprint, file_bytes, file_format, width, height, bits, intensity_domain, "view",
+    notes, measures, elapsed_ms
+FROM verdict JOIN recipe USING (recipe_id)
+WHERE measure_id = $measure AND measures IS NOT NULL AND image_id IN (SELECT unnest($images))
+QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY created_at DESC, recipe_id) = 1
+"""
+
+
+class Pending:
+    """Images to do, as they were when it was made; only a page of them is in memory."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection):
+        self._cursor = cursor
+        self._length: int = cursor.execute("SELECT count(*) FROM pending").fetchall()[0][0]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[ImageRef]:
+        for start in range(0, self._length, PAGE):
+            page = "SELECT image_id, path, view_position FROM pending WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+            yield from (ImageRef(*row) for row in self._cursor.execute(page, [start, start + PAGE - 1]).fetchall())
+
+
+def pending(
+    cursor: duckdb.DuckDBPyConnection,
+    recipe_id: str,
+    *,
+    shard: tuple[int, int] | None,
+    limit: int | None,
+    retry_failed: bool,
+    written: Path | None,
+) -> Pending:
+    """Images without a verdict under the recipe; `cursor` is the result's own. See `Store.pending`."""
+    index, shards = shard or (1, 1)
+    values = {"recipe": recipe_id, "retry": retry_failed, "shard": index - 1, "shards": shards, "limit": limit}
+    settled = _SETTLED.format(source="verdict")
+    if written and any(written.glob("*.parquet")):
+        settled += "UNION " + _SETTLED.format(source="read_parquet($written)")
+        values["written"] = f"{written}/*.parquet"
+    cursor.execute(_PENDING.format(settled=settled), values)
+    return Pending(cursor)
+
+
+def stored_readings(cursor: duckdb.DuckDBPyConnection, recipe: Recipe, image_ids: Sequence[str]) -> dict[str, Reading]:
+    """Readings another recipe with the same measures left; see `Store.stored_readings`."""
+    rows = cursor.execute(_READINGS, {"measure": recipe.measure_id, "images": list(image_ids)}).fetchall()
+    return {
+        image_id: Reading(*file, notes=tuple(notes), measures=measures, elapsed_ms=elapsed)
+        for image_id, *file, notes, measures, elapsed in rows
+    }

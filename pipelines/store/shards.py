@@ -1,0 +1,126 @@
+"""Shard files: verdicts written beside the database by processes that must not write it, and merged into it later.
+
+A folder of shards holds `recipe-….json`, `run-….json` and `verdicts-….parquet`; each appears whole or not at all.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ...agent.state import Verdict
+from ..errors import StoreError
+from ..recipe import Recipe, Run, canonical
+from .connection import OFFLINE, create_schema, now, transaction, translated
+from .runs import end_run, register_recipe, start_run
+from .verdicts import merge, stage, verdict_rows
+
+
+class ShardWriter:
+    """Writes verdicts into a folder as shard files; many processes may share the folder."""
+
+    def __init__(self, folder: Path, recipe: Recipe, run: Run):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(folder / f"recipe-{recipe.recipe_id}.json", canonical(asdict(recipe)))
+        self._run = run
+        self._describe({})
+        self._connection = duckdb.connect(config=OFFLINE)
+        create_schema(self._connection)
+
+    def write(self, found: Sequence[Verdict], recipe_id: str, run_id: str) -> None:
+        """Write one shard file; it is on disk when this returns.
+
+        Raises:
+            StoreError: `disk-full`, `read-only-folder`.
+        """
+        stage(self._connection, verdict_rows(found, recipe_id, run_id))
+        part = self.folder / f"{run_id}.{os.getpid()}.tmp"
+        with translated(self.folder):
+            self._connection.execute(f"COPY batch TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
+        _publish(part, self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet")
+
+    def end_run(self, run_id: str, exit_code: int) -> None:
+        """Record in the folder that the run ended."""
+        self._describe({"ended_at": now().isoformat(), "exit_code": exit_code})
+
+    def _describe(self, end: Mapping[str, Any]) -> None:
+        about = {**asdict(self._run), "started_at": self._run.started_at.isoformat(), **end}
+        _write_whole(self.folder / f"run-{self._run.run_id}.json", canonical(about))
+
+
+def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
+    """Merge what the database does not have yet; see `Store.ingest`."""
+    shards = sorted(folder.glob("verdicts-*.parquet"))
+    if not shards:
+        raise StoreError("missing", f"{folder}: no verdicts-*.parquet; name a folder that annotate --shard wrote")
+    runs = [_run(path) for path in sorted(folder.glob("run-*.json"))]
+    for run, end in runs:
+        recipe = json.loads((folder / f"recipe-{run.recipe_id}.json").read_text(encoding="utf-8"))
+        register_recipe(connection, Recipe(**recipe), run.started_at)
+        start_run(connection, run)
+        if end:
+            end_run(connection, run.run_id, end["exit_code"], datetime.fromisoformat(end["ended_at"]))
+    return sum(_ingest(connection, path) for path in shards)
+
+
+def _run(path: Path) -> tuple[Run, Mapping[str, Any]]:
+    """A described run, and when and how it ended; nothing there where it was killed or goes on."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    end = {key: about.pop(key) for key in ("ended_at", "exit_code") if key in about}
+    return Run(**about | {"started_at": datetime.fromisoformat(about["started_at"])}), end
+
+
+def _ingest(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    digest = _sha256(path)
+    if connection.execute("FROM ingested_shard WHERE sha256 = ?", [digest]).fetchall():
+        return 0
+    stage(connection, ())
+    with transaction(connection):
+        try:
+            connection.execute(_NEWER, [str(path)])
+        except duckdb.Error as error:
+            raise StoreError("shard", f"{path}: not a whole shard file; remove it and annotate again") from error
+        stranger = connection.execute("SELECT image_id FROM batch ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
+        if stranger:
+            raise StoreError("shard", f"{path}: image {stranger[0][0]} is not in this database's catalog")
+        merged = merge(connection)
+        connection.execute("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", [digest, path.name, merged, now()])
+    return merged
+
+
+_NEWER = """
+INSERT INTO batch BY NAME
+FROM read_parquet(?) AS b
+ANTI JOIN verdict AS v ON v.image_id = b.image_id AND v.recipe_id = b.recipe_id AND v.created_at >= b.created_at
+"""
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_suffix(f".{os.getpid()}.tmp")
+    part.write_text(text, encoding="utf-8")
+    _publish(part, path)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Rename once the bytes are on disk, so that a crash leaves the whole file or none."""
+    for each, then in ((part, lambda: part.replace(path)), (path.parent, lambda: None)):
+        handle = os.open(each, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+        then()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
