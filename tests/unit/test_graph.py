@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from langsmith.utils import get_env_var, tracing_is_enabled
 from lrrg.agent import graph, nodes
 from lrrg.agent.policy import DOMAINS, Policy
 from lrrg.agent.state import Assessment, Failure, ImageRef, Reading, State
@@ -130,11 +131,11 @@ def test_nothing_is_traced_whatever_the_environment_says(policy, monkeypatch):
     for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
         monkeypatch.setenv(name, "true")
     monkeypatch.setenv("LANGSMITH_API_KEY", "key")
+    get_env_var.cache_clear()
+    assert tracing_is_enabled()
     asked: list[bool] = []
 
     async def measure(image: ImageRef) -> Reading:
-        from langsmith.utils import tracing_is_enabled
-
         asked.append(bool(tracing_is_enabled()))
         return READING
 
@@ -142,6 +143,7 @@ def test_nothing_is_traced_whatever_the_environment_says(policy, monkeypatch):
     asyncio.run(graph.decide(built, IMAGE))
     walk(built)
     assert asked == [False, False]
+    get_env_var.cache_clear()
 
 
 def test_the_picture_shows_the_wiring(policy):
