@@ -131,6 +131,7 @@ def test_nothing_is_traced_whatever_the_environment_says(policy, monkeypatch):
     for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
         monkeypatch.setenv(name, "true")
     monkeypatch.setenv("LANGSMITH_API_KEY", "key")
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
     get_env_var.cache_clear()
     assert tracing_is_enabled()
     asked: list[bool] = []
