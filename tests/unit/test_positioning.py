@@ -91,6 +91,5 @@ def test_reference_learned_from_drawn_bodies_reads_their_angle() -> None:
 
 def body(width: float) -> Grey:
     y, x = np.mgrid[:256, :256].astype(float)
-    trunk = 200 / (1 + np.exp((np.abs(x - 128) - width * (1.1 - 0.4 * ((y - 150) / 128) ** 2)) / 4))
-    lungs = sum(120 * np.exp(-(((x - c) / 18) ** 2 + ((y - 110) / 60) ** 2)) for c in (92, 164))
-    return np.clip(trunk - lungs, 0, 255).astype(np.uint8)
+    lungs = sum(120 * np.exp(-(((x - c) / 18) ** 2 + ((y - 110) / 60) ** 2)) for c in (128 - width / 2, 128 + width / 2))
+    return np.clip(200 - lungs, 0, 255).astype(np.uint8)
