@@ -1,8 +1,29 @@
 """Quality tools: pixels to numbers, no I/O. `TOOLS` is the explicit list; nothing is discovered."""
 
+from . import blur, exposure, noise
 from .base import Measurement, Tool, measure, tool
 from .film import Domain, Film
 
-TOOLS: tuple[Tool, ...] = ()
+TOOLS: tuple[Tool, ...] = (
+    noise.haar,
+    noise.haar_native,
+    noise.relative,
+    blur.edge_width,
+    blur.edge_width_down,
+    blur.edge_width_across,
+    blur.anisotropy,
+    exposure.clipped_high,
+    exposure.clipped_low,
+    exposure.plateau_high,
+    exposure.plateau_low,
+    exposure.p01,
+    exposure.p50,
+    exposure.p99,
+    exposure.grey_range,
+    exposure.entropy,
+    exposure.local_contrast,
+    exposure.deviation_index,
+    exposure.exposure_index,
+)
 
 __all__ = ["TOOLS", "Domain", "Film", "Measurement", "Tool", "measure", "tool"]

@@ -1,9 +1,9 @@
 """A decoded radiograph and what every tool shares: the pyramid of smaller views and the collimated field."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ Domain = Literal["linear", "presentation", "equalised"]
 """`linear`: detector values; `presentation`: processed for reading; `equalised`: as MIMIC-CXR-JPG."""
 
 Grey = NDArray[np.uint8]
+Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +27,11 @@ class Film:
         domain: what the grey values mean; decides which exposure measures exist.
         stored: uint16, shape (H, W), air dark: the values at their stored depth where the file has more than 8 bits.
         bits: bits a sample holds in the file.
-        window: DICOM VOI window (center, width) in stored values, where the file has one.
+        window: DICOM VOI window (center, width) in the units of `stored` (`pixels` at 8 bits), where the file has one.
         view: DICOM View Position (`AP`, `PA`, `LL`, …) where the file knows it.
         tags: numeric DICOM exposure tags by keyword (`ExposureIndex`, `DeviationIndex`, …).
         notes: what reading had to do (`rgb-collapsed`, `monochrome1-inverted`, …).
+        file_format: `jpeg`, `png` or `dicom`; empty where the film was not read from a file.
     """
 
     pixels: Grey
@@ -40,6 +42,17 @@ class Film:
     view: str | None = None
     tags: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    file_format: str = ""
+
+    @cached_property
+    def _found(self) -> dict[Callable[..., Any], Any]:
+        return {}
+
+    def once(self, compute: Callable[["Film"], Shared]) -> Shared:
+        """What `compute` makes of this film, worked out at the first call: what several measures share."""
+        if compute not in self._found:
+            self._found[compute] = compute(self)
+        return self._found[compute]
 
     @cached_property
     def _halves(self) -> list[Grey]:

@@ -1,0 +1,126 @@
+"""What every quality tool owes: finite, in bounds, deterministic, harmless, and to the point."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from lrrg.benchmark.degrade import degrade
+from lrrg.benchmark.mimic import as_mimic
+from lrrg.benchmark.phantom import phantom
+from lrrg.tools import TOOLS, Film, Tool, measure
+from lrrg.tools.base import ALL_DOMAINS
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+BY_NAME = {each.name: each for each in TOOLS}
+
+
+def chest(height: int = 1024) -> Grey:
+    """A synthetic chest film in 8 bits."""
+    return (phantom(3, height=height).stored >> 4).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Grey:
+    return chest()
+
+
+FILMS: dict[str, Callable[[], Grey]] = {
+    "chest": chest,
+    "small": lambda: chest(256),
+    "wide": lambda: np.ascontiguousarray(chest(600)[:150]),
+    "black": lambda: np.zeros((300, 200), np.uint8),
+    "white": lambda: np.full((200, 300), 255, np.uint8),
+    "two-grey": lambda: np.repeat(np.array([[0, 255]], np.uint8), 150, axis=1).repeat(200, axis=0),
+    "salt": lambda: np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (300, 300)),
+    "ramp": lambda: np.tile(np.arange(256, dtype=np.uint8), (128, 1)),
+    "tiny": lambda: chest(64),
+}
+
+
+@pytest.mark.parametrize("domain", ALL_DOMAINS)
+@pytest.mark.parametrize("kind", FILMS)
+def test_values_are_finite_and_in_bounds_on_any_film(kind: str, domain):
+    for found in measure(Film(FILMS[kind](), domain), TOOLS):
+        low, high = BY_NAME[f"{found.tool}.{found.metric}"].bounds
+        assert np.isfinite(found.value), found
+        assert low <= found.value <= high, found
+
+
+def test_measuring_twice_gives_equal_numbers_and_leaves_the_film_alone(clean: Grey):
+    before = clean.copy()
+    first, again = measure(Film(clean), TOOLS), measure(Film(clean.copy()), reversed(TOOLS))
+    assert sorted(first) == sorted(again)
+    assert (clean == before).all()
+
+
+@pytest.mark.parametrize("each", TOOLS, ids=lambda each: each.name)
+def test_a_tool_is_absent_outside_its_domains(each: Tool, clean: Grey):
+    for domain in set(ALL_DOMAINS) - set(each.domains):
+        assert each(Film(clean, domain)) is None
+
+
+def test_names_are_unique_and_summaries_are_sentences():
+    assert len(BY_NAME) == len(TOOLS)
+    for each in TOOLS:
+        assert each.summary.endswith((".", ";")), each.name
+        assert each.version >= 1
+
+
+class Response(NamedTuple):
+    """How a measure answers defects on films of one domain: up (+1) or down (-1), and which leave it alone.
+
+    `steady` defects may move it by at most `share` of what its own defects do.
+    """
+
+    measure: str
+    domain: str
+    answers: dict[str, int]
+    steady: tuple[str, ...] = ()
+    share: float = 0.35
+
+
+RESPONDS_TO = (
+    Response("noise.haar", "presentation", {"quantum_noise": 1}, ("defocus", "motion", "under_exposure")),
+    Response("noise.haar", "equalised", {"quantum_noise": 1}, ("defocus", "motion")),
+    Response("noise.haar_native", "presentation", {"quantum_noise": 1}, ("defocus", "motion")),
+    Response("noise.relative", "presentation", {"quantum_noise": 1}, ("low_contrast",)),
+    Response("blur.edge_width", "presentation", {"defocus": 1, "motion": 1}, ("quantum_noise", "under_exposure")),
+    Response("blur.edge_width", "equalised", {"defocus": 1, "motion": 1}, ("quantum_noise", "low_contrast")),
+    Response("blur.edge_width_down", "presentation", {"defocus": 1, "motion": 1}, ("quantum_noise", "over_exposure")),
+    Response("blur.edge_width_across", "presentation", {"defocus": 1}, ("quantum_noise",)),
+    Response("blur.anisotropy", "presentation", {"motion": 1}, ("quantum_noise",)),
+    Response("exposure.clipped_high", "presentation", {"under_exposure": 1}, ("quantum_noise", "low_contrast")),
+    Response("exposure.clipped_low", "presentation", {"over_exposure": 1}, ("quantum_noise", "low_contrast")),
+    Response("exposure.plateau_high", "equalised", {"under_exposure": 1}, ("quantum_noise", "over_exposure")),
+    Response("exposure.plateau_low", "equalised", {"over_exposure": 1}, ("under_exposure",)),
+    Response("exposure.p01", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("defocus",)),
+    Response("exposure.p50", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("quantum_noise",)),
+    Response("exposure.p99", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("defocus",)),
+    Response("exposure.grey_range", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
+    Response("exposure.entropy", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
+    Response("exposure.local_contrast", "presentation", {"low_contrast": -1}, ("quantum_noise", "under_exposure")),
+)
+
+
+@pytest.mark.parametrize("row", RESPONDS_TO, ids=lambda row: f"{row.measure}-{row.domain}")
+def test_a_measure_answers_its_defect_and_no_other(row: Response, clean: Grey):
+    tool = BY_NAME[row.measure]
+    base = _value(tool, clean, row.domain)
+    moved = {}
+    for defect, sign in row.answers.items():
+        ladder = [_value(tool, degrade(clean, defect, severity, key="chest"), row.domain) for severity in (3, 5)]
+        steps = sign * np.diff([base, *ladder])
+        assert steps[0] > 0, (defect, base, ladder)
+        assert steps[1] >= 0, (defect, base, ladder)
+        moved[defect] = abs(ladder[-1] - base)
+    for defect in row.steady:
+        drift = abs(_value(tool, degrade(clean, defect, 3, key="chest"), row.domain) - base)
+        assert drift <= row.share * min(moved.values()), (defect, base, drift, moved)
+
+
+def _value(tool: Tool, grey: Grey, domain) -> float:
+    value = tool(Film(as_mimic(grey) if domain == "equalised" else grey, domain))
+    assert value is not None
+    return value

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from lrrg.tools import Film, exposure
+
+
+def ramp(low: int = 20, high: int = 235) -> np.ndarray:
+    """Every grey from `low` to `high` equally often, over 512 x 512 pixels."""
+    return np.tile(np.linspace(low, high, 512).round().astype(np.uint8), (512, 1))
+
+
+def test_clipping_and_percentiles_of_a_known_film():
+    grey = ramp()
+    grey[192:256, 64:-64] = 255
+    film = Film(grey)
+    assert exposure.clipped_high(film) == pytest.approx(64 * 384 / 512**2, abs=0.01)
+    assert exposure.clipped_low(film) == 0.0
+    assert exposure.p01(Film(ramp())) == pytest.approx(22, abs=1.5)
+    assert exposure.p50(Film(ramp())) == pytest.approx(127.5, abs=1.5)
+    assert exposure.p99(Film(ramp())) == pytest.approx(233, abs=1.5)
+    assert exposure.grey_range(Film(ramp())) == pytest.approx(211, abs=3)
+
+
+def test_entropy_of_equal_shares():
+    greys = np.repeat(np.arange(0, 256, 16, dtype=np.uint8), 32)
+    assert exposure.entropy(Film(np.tile(greys, (512, 1)))) == pytest.approx(4.0, abs=0.01)
+
+
+def test_plateaus_are_flat_and_told_apart_by_brightness():
+    rng = np.random.default_rng(0)
+    grey = rng.integers(100, 140, (1024, 1024)).astype(np.uint8)
+    grey[256:512, 256:768], grey[600:856, 128:896] = 250, 3
+    film = Film(grey, "equalised")
+    assert exposure.plateau_high(film) == pytest.approx(0.125, abs=0.03)
+    assert exposure.plateau_low(film) == pytest.approx(0.1875, abs=0.03)
+
+
+def test_local_contrast_scales_with_contrast_and_ignores_brightness():
+    wave = 20 * np.sin(np.arange(1024) / 25)[None, :] * np.ones((1024, 1))
+    plain, bright, strong = (np.clip(v, 0, 255).astype(np.uint8) for v in (100 + wave, 160 + wave, 120 + 3 * wave))
+    assert exposure.local_contrast(Film(bright)) == pytest.approx(exposure.local_contrast(Film(plain)), rel=0.05)
+    assert exposure.local_contrast(Film(strong)) == pytest.approx(3 * exposure.local_contrast(Film(plain)), rel=0.1)
+
+
+def test_equalised_films_have_no_percentiles():
+    film = Film(ramp(), "equalised")
+    assert all(each(film) is None for each in (exposure.p01, exposure.p50, exposure.p99, exposure.grey_range))
+    assert exposure.clipped_high(film) is not None
+
+
+def test_header_indices_are_measures_where_present():
+    film = Film(ramp(), "linear", tags={"DeviationIndex": -2.5, "ExposureIndex": 240.0})
+    assert exposure.deviation_index(film) == -2.5
+    assert exposure.exposure_index(film) == 240.0
+    assert exposure.deviation_index(Film(ramp())) is None

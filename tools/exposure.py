@@ -1,0 +1,156 @@
+"""Exposure: what too few or too many photons, and a poor choice of window, leave in the grey values.
+
+Histogram equalisation spreads grey values evenly whatever they were, so percentiles, range and their kin exist for
+linear and presentation films only; what survives is saturation, which shows as clipped and flat areas.
+"""
+
+import cv2
+import numpy as np
+
+from .base import tool
+from .film import Domain, Film, Grey
+from .histogram import Counts, counts, quantile
+
+UNEQUALISED: tuple[Domain, ...] = ("linear", "presentation")
+MIN_PIXELS = 256
+GREY = (-0.5, 255.5)
+
+
+@tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
+def clipped_high(film: Film) -> float | None:
+    """Share of the field at the white end (grey 253 and above): under-exposure."""
+    return _share(film, slice(253, 256))
+
+
+@tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
+def clipped_low(film: Film) -> float | None:
+    """Share of the field at the black end (grey 2 and below): over-exposure."""
+    return _share(film, slice(0, 3))
+
+
+@tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
+def plateau_high(film: Film) -> float | None:
+    """Share of the field that is bright and flat: saturation that equalisation cannot hide."""
+    return _plateau(film, 128, 255)
+
+
+@tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
+def plateau_low(film: Film) -> float | None:
+    """Share of the field that is dark and flat: saturation that equalisation cannot hide."""
+    return _plateau(film, 0, 127)
+
+
+@tool(version=1, unit="grey level", better="neither", bounds=GREY, domains=UNEQUALISED)
+def p01(film: Film) -> float | None:
+    """1st percentile of the grey values in the field."""
+    return _quantile(film, 0.01)
+
+
+@tool(version=1, unit="grey level", better="neither", bounds=GREY, domains=UNEQUALISED)
+def p50(film: Film) -> float | None:
+    """Median of the grey values in the field."""
+    return _quantile(film, 0.50)
+
+
+@tool(version=1, unit="grey level", better="neither", bounds=GREY, domains=UNEQUALISED)
+def p99(film: Film) -> float | None:
+    """99th percentile of the grey values in the field."""
+    return _quantile(film, 0.99)
+
+
+@tool(version=1, unit="grey levels", better="higher", bounds=(0.0, 256.0), domains=UNEQUALISED)
+def grey_range(film: Film) -> float | None:
+    """Grey levels between the 1st and the 99th percentile; low contrast shrinks it."""
+    low, high = _quantile(film, 0.01), _quantile(film, 0.99)
+    return None if low is None or high is None else high - low
+
+
+@tool(version=1, unit="bit", better="higher", bounds=(0.0, 8.0))
+def entropy(film: Film) -> float | None:
+    """Shannon entropy of the grey values in the field; saturation and low contrast lower it."""
+    found = film.once(_grey_counts)
+    if found is None:
+        return None
+    share = found[found > 0] / found.sum()
+    return float(-(share * np.log2(share)).sum())
+
+
+@tool(version=1, unit="grey levels", better="higher", bounds=(0.0, 128.0))
+def local_contrast(film: Film) -> float | None:
+    """Median standard deviation of the anatomy in windows of 6 % of the long side."""
+    return film.once(_local_contrast)
+
+
+@tool(version=1, unit="dB", better="neither", bounds=(-100.0, 100.0), domains=UNEQUALISED)
+def deviation_index(film: Film) -> float | None:
+    """Deviation index of the DICOM header; 0 is on target, +3 twice the dose, -3 half of it.
+
+    Source:
+        IEC 62494-1:2008.
+    """
+    return film.tags.get("DeviationIndex")
+
+
+@tool(version=1, unit="1", better="neither", bounds=(0.0, 1e6), domains=UNEQUALISED)
+def exposure_index(film: Film) -> float | None:
+    """Exposure index of the DICOM header, proportional to the detector dose.
+
+    Source:
+        IEC 62494-1:2008.
+    """
+    return film.tags.get("ExposureIndex")
+
+
+def _grey_counts(film: Film) -> Counts | None:
+    found = counts(film.view1024, film.inside(film.view1024.shape))
+    return found if found.sum() >= MIN_PIXELS else None
+
+
+def _share(film: Film, levels: slice) -> float | None:
+    found = film.once(_grey_counts)
+    return None if found is None else float(found[levels].sum() / found.sum())
+
+
+def _quantile(film: Film, fraction: float) -> float | None:
+    found = film.once(_grey_counts)
+    return None if found is None else quantile(found, fraction)
+
+
+def _plateau(film: Film, lowest: int, highest: int) -> float | None:
+    """Share of the field in flat patches whose grey value lies in [lowest, highest]."""
+    field = film.once(_flat_counts)
+    if field is None:
+        return None
+    flat, total = field
+    return float(flat[lowest : highest + 1].sum() / total)
+
+
+def _flat_counts(film: Film) -> tuple[Counts, float] | None:
+    """Grey values of the patches of 5 x 5 px at half resolution that span at most one grey level, and the field's size.
+
+    Noise keeps true anatomy from being that flat.
+    """
+    view, patch = film.view512, np.ones((5, 5), np.uint8)
+    inside = film.inside(view.shape)
+    total = float(np.count_nonzero(inside))
+    if total < MIN_PIXELS:
+        return None
+    spread = cv2.subtract(cv2.dilate(view, patch), cv2.erode(view, patch))
+    flat = np.asarray(cv2.inRange(spread, 0, 1), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return counts(view, flat & inside), total
+
+
+def _local_contrast(film: Film) -> float | None:
+    view = film.view256
+    inside = film.inside(view.shape)
+    if np.count_nonzero(inside) < MIN_PIXELS:
+        return None
+    return quantile(counts(_deviation(view, 15), inside), 0.5) / 2
+
+
+def _deviation(view: Grey, side: int) -> Grey:
+    """Twice the local standard deviation in windows of `side` px, as uint8 (h, w)."""
+    values = view.astype(np.float32)
+    mean = cv2.blur(values, (side, side))
+    variance = cv2.subtract(cv2.sqrBoxFilter(values, cv2.CV_32F, (side, side)), cv2.multiply(mean, mean))
+    return np.asarray(cv2.convertScaleAbs(cv2.sqrt(cv2.max(variance, 0.0)), alpha=2.0), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]

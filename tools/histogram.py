@@ -1,0 +1,28 @@
+"""Histograms of 8-bit images: every quantile the tools need comes from 256 counts, never from sorting pixels."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .film import Grey
+
+Counts = NDArray[np.float32]
+
+
+def counts(image: Grey, mask: Grey | None = None) -> Counts:
+    """How often each grey value occurs where `mask` is not 0: float32, shape (256,)."""
+    return np.asarray(cv2.calcHist([image], [0], mask, [256], [0, 256]), np.float32).ravel()
+
+
+def quantile(of: Counts, fraction: float) -> float:
+    """Grey value below which `fraction` of the pixels lie, interpolated inside its bin; in [-0.5, 255.5].
+
+    Args:
+        of: shape (256,); must not be all zero.
+        fraction: in [0, 1].
+    """
+    cumulated = np.cumsum(of, dtype=np.float64)
+    target = fraction * cumulated[-1]
+    level = int(np.searchsorted(cumulated, target))
+    below = cumulated[level - 1] if level else 0.0
+    return level - 0.5 + float((target - below) / max(of[level], 1.0))
