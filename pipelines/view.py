@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -91,6 +91,12 @@ def show(counts: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps(counts))
     else:
         table(tuple(counts), [tuple(counts.values())])
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Print what a person should know but need not act on, one line each."""
+    for message in messages:
+        err.print(f"lrrg: {message}", style="yellow", markup=False, highlight=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:

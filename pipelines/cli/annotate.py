@@ -1,13 +1,93 @@
 """Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, policy, tools."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from ..settings import SettingsError
+
 PANEL = "Annotate"
+JUDGE_HELP = "judge for uncertain films; this version decides by its tools alone: none"
+
+
+def _judge(text: str) -> str:
+    if text != "none":
+        raise SettingsError(f"--judge {text}: this version has no judge; say --judge none")
+    return text
+
+
+Db = Annotated[Path, typer.Option("--db", help="database file")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Judge = Annotated[str, typer.Option("--judge", metavar="URL|none", callback=_judge, help=JUDGE_HELP)]
+Policy = Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
+    app.command(rich_help_panel=PANEL)(catalog)
+    app.command(rich_help_panel=PANEL)(annotate)
+    app.command(rich_help_panel=PANEL)(ingest)
     app.command(rich_help_panel=PANEL)(tools)
+
+
+def catalog(
+    root: Annotated[Path, typer.Argument(help="a MIMIC-CXR tree, another data set, or any folder of images")],
+    db: Db,
+    reports: Annotated[Path | None, typer.Option(help="folder or zip of report texts outside the tree")] = None,
+    as_json: Json = False,
+) -> None:
+    """Register every image of a folder; running it again adds what is new."""
+    from ..catalog import catalog
+    from ..store import Store
+    from ..view import progress, show, table, warn
+
+    with progress("catalog", None) as advance, Store.open(db) as store:
+        summary = catalog(root, store, reports, advance)
+    warn(summary.warnings)
+    if as_json:
+        show(summary.as_dict(), as_json)
+    else:
+        table((summary.dataset, "count"), summary.rows())
+
+
+def annotate(
+    db: Db,
+    judge: Judge = "none",
+    policy: Policy = None,
+    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many images")] = None,
+    shard: Annotated[str | None, typer.Option(metavar="k/N", help="do the k-th of N parts, into files")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="take on failed images again")] = False,
+    max_failures: Annotated[float | None, typer.Option(help="fraction without a verdict that fails the run")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many images are pending")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score every pending image of the catalog; the same command resumes after any stop."""
+    from .. import settings
+    from ..annotate import Order, annotate, count_pending, parse_shard
+    from ..view import progress, show
+
+    chosen = settings.load(agent={"policy": policy}, annotate={"workers": workers, "max_failures": max_failures})
+    order = Order(limit, retry_failed, parse_shard(shard) if shard else None)
+    if dry_run:
+        show({"pending": count_pending(db, chosen, order)}, as_json)
+        return
+    outcome = annotate(db, chosen, order, progress)
+    show(outcome.counts or {"pending": 0}, as_json)
+    raise typer.Exit(outcome.exit_code)
+
+
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="folder of shard files: the database's name with .shards added")],
+    db: Db,
+    as_json: Json = False,
+) -> None:
+    """Merge the files that annotate --shard wrote; doing it again changes nothing."""
+    from ..annotate import ingest
+    from ..view import show
+
+    show({"new_verdicts": ingest(db, folder)}, as_json)
 
 
 def tools() -> None:

@@ -1,0 +1,174 @@
+"""What a data set is to the catalog, and what every adapter reads with."""
+
+import csv
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from ..records import CatalogRow, LabelRow, ReportRow
+from ..settings import SettingsError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
+"""What counts as an image by name, in lower case."""
+
+
+class Found(Protocol):
+    """How a scan reports that it got on."""
+
+    def __call__(self, done: int = 1, **counts: int) -> None:
+        """Count `done` more images; `counts` are running totals to show beside."""
+        ...
+
+
+class DatasetError(SettingsError):
+    """The folder cannot be catalogued as it stands.
+
+    Attributes:
+        code: `no-root`, `no-images`, `not-the-root`, `missing-column`, `bad-table` or `bad-reports`.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+class DuplicateIdError(SettingsError):
+    """Two files of one data set would share an image id; the message names both."""
+
+    code = "duplicate-id"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What an adapter found on disk.
+
+    Attributes:
+        images: only images that exist; their ids are distinct.
+        reports: at most one a study, only of studies in `images`.
+        labels: published finding labels, only of studies in `images`.
+        missing: images that the data set lists and the disk lacks.
+        warnings: one sentence a problem that did not stop the catalog: what is wrong and what will be missing.
+    """
+
+    images: list[CatalogRow]
+    reports: Iterable[ReportRow] = ()
+    labels: Iterable[LabelRow] = ()
+    missing: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One data set: how its folder is recognised, and how it becomes rows.
+
+    Attributes:
+        name: what a person calls the data set.
+        recognises: whether a folder is this data set, by its files' names alone.
+        read: lists the data set below a root; `reports` is a folder or zip of report texts, None for those in the root.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, Path | None, Found], Dataset]
+
+
+@dataclass
+class Scan:
+    """Lists folders and keeps what went wrong, so that one sickly folder does not stop the rest."""
+
+    warnings: list[str] = field(default_factory=list)
+    dangling: int = 0
+
+    def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
+        """The visible entries of a folder by name, links last; links that lead nowhere are counted and left out."""
+        try:
+            with os.scandir(folder) as found:
+                visible = [entry for entry in found if not entry.name.startswith(".")]
+        except PermissionError:
+            self.warnings.append(f"{folder}: no permission to list it; the images below it are left out")
+            return []
+        living = [entry for entry in visible if not entry.is_symlink() or _leads_somewhere(entry)]
+        self.dangling += len(visible) - len(living)
+        return sorted(living, key=lambda entry: (entry.is_symlink(), entry.name))
+
+    def report(self, root: Path) -> list[str]:
+        """All warnings of the scan."""
+        links = [f"{root}: {self.dangling} links lead nowhere; they are left out"] if self.dangling else []
+        return self.warnings + links
+
+
+def _leads_somewhere(link: os.DirEntry[str]) -> bool:
+    try:
+        link.stat()
+    except OSError:
+        return False
+    return True
+
+
+def table_path(root: Path, name: str) -> Path | None:
+    """A table of the data set, compressed or unpacked; None where it is absent."""
+    bare = name.removesuffix(".gz")
+    return next((root / each for each in (f"{bare}.gz", bare) if (root / each).is_file()), None)
+
+
+def table(path: Path, *required: str) -> Iterator[Mapping[str, str]]:
+    """Rows of a (gzipped) CSV or TSV file with a header line.
+
+    Raises:
+        DatasetError: `missing-column` where a required one is absent, `bad-table` where the file is cut off or no text.
+    """
+    try:
+        with opened(path) as text:
+            delimiter = "\t" if ".tsv" in path.suffixes else ","
+            reader = csv.DictReader(text, delimiter=delimiter)
+            absent = [name for name in required if name not in (reader.fieldnames or ())]
+            if absent:
+                raise DatasetError("missing-column", f"{path}: no column {', '.join(absent)}; is this the right file?")
+            yield from reader
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError("bad-table", f"{path}: cannot be read to its end ({error}); download it again") from error
+
+
+def opened(path: Path) -> TextIO:
+    """Text of a plain or gzipped file, a byte-order mark left out."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def whole(value: str | None) -> int | None:
+    """A whole number that a table may hold as a float; None for an empty cell.
+
+    >>> whole("3056.0"), whole("")
+    (3056, None)
+    """
+    return int(float(value)) if value else None
+
+
+def whole_id(value: str) -> str:
+    """An identifier of digits that a table may hold as a float."""
+    return value if value.isdigit() else str(whole(value))
+
+
+def study_date(value: str | None) -> str | None:
+    """YYYYMMDD of a date stored as a number or with dashes.
+
+    >>> study_date("21800506.0"), study_date("2180-05-06"), study_date("")
+    ('21800506', '21800506', None)
+    """
+    digits = (value or "").partition(".")[0].replace("-", "").strip()
+    return digits or None
+
+
+def study_time(value: str | None) -> str | None:
+    """HHMMSS of a time stored as a float, which loses leading zeros; fractions of a second are cut.
+
+    >>> study_time("80556.875"), study_time("7.0"), study_time("213014"), study_time("")
+    ('080556', '000007', '213014', None)
+    """
+    number = whole(value)
+    return None if number is None else f"{number:06d}"

@@ -1,0 +1,138 @@
+"""Any folder of PNG, JPEG and DICOM files."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..records import CatalogRow
+from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Found, Scan, study_date, whole
+
+_HEADER_TAGS = ["PatientID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime"]
+
+
+def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+    """Every image below `root`; DICOM files bring patient, study, view, size and date from their header.
+
+    A file counts as DICOM by its suffix, or by its magic number where it has none (archives often name files by UID).
+
+    Raises:
+        DatasetError: `no-images`; `bad-reports` for `reports`, because nothing ties a text to an image here.
+        DuplicateIdError: two files differ in their suffix only.
+    """
+    if reports is not None:
+        raise DatasetError("bad-reports", f"{reports}: report texts are only known for MIMIC-CXR trees")
+    scan = Scan()
+    paths = image_files(root, scan, found)
+    images = [_row(root, image_id, path) for image_id, path in by_id(paths).items()]
+    if not images:
+        raise DatasetError("no-images", f"{root}: no PNG, JPEG or DICOM file below it")
+    return Dataset(images, warnings=scan.report(root))
+
+
+def image_files(root: Path, scan: Scan, found: Found) -> list[str]:
+    """Paths of the images below `root`, relative to it and in a fixed order; hidden files and folders are left out.
+
+    Every real folder is read once, however many links lead to it, so that link loops end. What is neither PNG, JPEG
+    nor DICOM is counted in a warning.
+    """
+    paths: list[str] = []
+    others: Counter[str] = Counter()
+    for entries in _folders(root, scan):
+        before = len(paths)
+        for entry in entries:
+            if _is_image(entry):
+                paths.append(os.path.relpath(entry.path, root).replace(os.sep, "/"))
+            elif entry.is_file():
+                others[Path(entry.name).suffix or "no suffix"] += 1
+        found(len(paths) - before)
+    if others:
+        kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(5))
+        scan.warnings.append(f"{root}: {others.total()} files are neither PNG, JPEG nor DICOM ({kinds})")
+    return paths
+
+
+def by_id(paths: list[str]) -> dict[str, str]:
+    """Path by image id, the path without its suffix.
+
+    Raises:
+        DuplicateIdError: two files would share one id.
+    """
+    ids: dict[str, str] = {}
+    for path in paths:
+        known = ids.setdefault(image_id(path), path)
+        if known != path:
+            raise DuplicateIdError(f"{known} and {path} would both be image {image_id(path)}; rename or remove one")
+    return ids
+
+
+def image_id(path: str) -> str:
+    """The path without the suffix of an image format.
+
+    >>> image_id("ward/a.PNG"), image_id("ct/1.2.840.10008")
+    ('ward/a', 'ct/1.2.840.10008')
+    """
+    stem, dot, suffix = path.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in SUFFIXES else path
+
+
+def _folders(root: Path, scan: Scan) -> Iterator[list[os.DirEntry[str]]]:
+    seen: set[tuple[int, int]] = set()
+    waiting = [str(root)]
+    while waiting:
+        folder = waiting.pop()
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        entries = scan.entries(folder)
+        yield entries
+        waiting += (entry.path for entry in reversed(entries) if entry.is_dir())
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    suffix = Path(entry.name).suffix.lower()
+    if suffix in SUFFIXES:
+        return entry.is_file()
+    if (suffix and not suffix[1:].isdigit()) or not entry.is_file() or not os.access(entry.path, os.R_OK):
+        return False
+    with Path(entry.path).open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _row(root: Path, image_id: str, path: str) -> CatalogRow:
+    is_dicom = not path.lower().endswith((".jpg", ".jpeg", ".png"))
+    return CatalogRow(image_id, path, **_header(root / path)) if is_dicom else CatalogRow(image_id, path)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What a DICOM header says; nothing where it is broken, since annotating will give that file its error code."""
+    from pydicom import dcmread
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    broken = (InvalidDicomError, BytesLengthException, NotImplementedError, ValueError, EOFError, OSError)
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+        text = {tag: str(header.get(tag) or "") or None for tag in _HEADER_TAGS}
+    except broken:
+        return {}
+    return {
+        "subject_id": text["PatientID"],
+        "study_id": text["StudyInstanceUID"],
+        "view_position": text["ViewPosition"],
+        "rows": whole(text["Rows"]),
+        "columns": whole(text["Columns"]),
+        "study_date": study_date(text["StudyDate"]),
+        "study_time": _time(text["StudyTime"]),
+    }
+
+
+def _time(value: str | None) -> str | None:
+    """HHMMSS of a DICOM time, whose minutes and seconds may be left out."""
+    return value.partition(".")[0].ljust(6, "0") if value else None
+
+
+FOLDER = Adapter("folder", Path.is_dir, read)

@@ -1,0 +1,99 @@
+"""Report texts of MIMIC-CXR: beside the studies, in a folder of their own, or in mimic-cxr-reports.zip."""
+
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..records import ReportRow
+from ..sections import sections
+from .base import DatasetError
+
+ZIP = "mimic-cxr-reports.zip"
+_NAME = re.compile(r"(?:.*/)?s(\d{8})\.txt")
+_FIELDS = ("findings", "impression", "last_paragraph", "comparison", "indication", "technique", "history")
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where the texts are.
+
+    Attributes:
+        source: folder or zip file.
+        paths: name inside `source` by study.
+    """
+
+    source: Path
+    paths: Mapping[str, str]
+
+    def texts(self, studies: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Study and text of those reports whose study is in `studies`.
+
+        Raises:
+            DatasetError: `bad-reports` for a zip that is cut off or damaged.
+        """
+        wanted = [(study, path) for study, path in self.paths.items() if study in studies]
+        if self.source.is_dir():
+            yield from ((study, _text((self.source / path).read_bytes())) for study, path in wanted)
+            return
+        try:
+            with zipfile.ZipFile(self.source) as archive:
+                yield from ((study, _text(archive.read(path))) for study, path in wanted)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise _unusable(self.source, str(error)) from error
+
+
+def find_reports(root: Path, given: Path | None, lying: Mapping[str, str]) -> Reports:
+    """Where the reports of a tree are: what the caller names, else the zip in the root, else what lies in the tree.
+
+    Raises:
+        DatasetError: `bad-reports`, where `given` is absent or holds no report, or a zip is damaged.
+    """
+    packed = given or (root / ZIP)
+    if packed.is_file():
+        return Reports(packed, _named(_members(packed)))
+    if given is None:
+        return Reports(root, lying)
+    reports = Reports(given, _named(_files(given)))
+    if not reports.paths:
+        raise _unusable(given, "no sNNNNNNNN.txt in it")
+    return reports
+
+
+def report_rows(root: Path, reports: Reports, subjects: Mapping[str, str]) -> Iterator[ReportRow]:
+    """The sectioned reports of the studies in `subjects` (study → patient)."""
+    place = reports.source.relative_to(root) if reports.source.is_relative_to(root) else reports.source.resolve()
+    prefix = "" if place == Path() else f"{place.as_posix()}/"
+    for study, text in reports.texts(subjects):
+        parts = sections(text, study)
+        texts = {name: parts.get(name) for name in _FIELDS}
+        yield ReportRow(study, subjects[study], prefix + reports.paths[study], **texts)
+
+
+def _members(archive: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(archive) as names:
+            return names.namelist()
+    except zipfile.BadZipFile as error:
+        raise _unusable(archive, str(error)) from error
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        relative = Path(parent).relative_to(folder)
+        yield from ((relative / name).as_posix() for name in names)
+
+
+def _named(names: Iterator[str] | list[str]) -> dict[str, str]:
+    return {report[1]: name for name in names if (report := _NAME.fullmatch(name))}
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace").replace("\r\n", "\n")
+
+
+def _unusable(source: Path, why: str) -> DatasetError:
+    return DatasetError("bad-reports", f"{source}: {why}; name {ZIP} or the folder it was unpacked to")
