@@ -1,0 +1,42 @@
+import pytest
+from lrrg.benchmark.labeler import label, lexicon, signature
+from lrrg.benchmark.metrics import FINDINGS
+
+
+def found(text: str) -> dict[str, int]:
+    return {name: int(value) for name, value in zip(FINDINGS, label(text), strict=True) if value != -2}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No acute cardiopulmonary process.", {"No Finding": 1}),
+        ("", {}),
+        (
+            "Heart size is normal. No pneumothorax, effusion or consolidation.",
+            {"Cardiomegaly": 0, "Pneumothorax": 0, "Pleural Effusion": 0, "Consolidation": 0, "No Finding": 1},
+        ),
+        (
+            "Bibasilar opacities may reflect atelectasis, but pneumonia cannot be excluded.",
+            {"Lung Opacity": 1, "Atelectasis": -1, "Pneumonia": -1},
+        ),
+        ("There is no evidence of pneumonia; however there is mild edema.", {"Pneumonia": 0, "Edema": 1}),
+        ("The heart is mildly enlarged.", {"Cardiomegaly": 1}),
+        ("The heart size is top normal.", {"Cardiomegaly": -1}),
+        ("No effusion. Small left pleural effusion.", {"Pleural Effusion": 1}),
+        ("Right PICC ends in the SVC.", {"Support Devices": 1, "No Finding": 1}),
+        ("Findings suggest CHF.", {"Edema": -1, "Cardiomegaly": -1}),
+    ],
+)
+def test_reports_by_hand(text: str, expected: dict[str, int]):
+    assert found(text) == expected
+
+
+def test_a_negation_lowers_and_an_addition_raises():
+    assert found("Pneumothorax is present.") != found("No pneumothorax is present.")
+
+
+def test_every_finding_but_none_has_a_mention_rule():
+    named = {FINDINGS[index] for index in lexicon().mentions}
+    assert named == set(FINDINGS) - {"No Finding"}
+    assert signature().startswith("rule14@")
