@@ -28,9 +28,7 @@ class Measuring:
 
     async def __call__(self, state: State) -> Command[Literal["triage", "verdict"]]:
         """Put the reading, or why there is none, into the state."""
-        if "reading" in state:
-            return Command(goto="triage")
-        found = await self._measure(state["image"])
+        found = state["reading"] if "reading" in state else await self._measure(state["image"])
         if isinstance(found, Failure):
             return Command(update={"failure": found}, goto="verdict")
         view = state["image"].view or found.view

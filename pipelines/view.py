@@ -99,6 +99,15 @@ def warn(messages: Iterable[str]) -> None:
         err.print(f"lrrg: {message}", style="yellow", markup=False, highlight=False)
 
 
+def facts(title: str, found: Mapping[str, Any]) -> None:
+    """Print named values under a title; a list of rows becomes a table of its own below them."""
+    tables = {name: value for name, value in found.items() if isinstance(value, list) and value}
+    named = [(name, value) for name, value in found.items() if name not in tables and value not in (None, "", (), [])]
+    table(("", ""), named, title)
+    for name, rows in tables.items():
+        table(tuple(rows[0]), [tuple(row.values()) for row in rows], name)
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """Print rows as a table; numbers align right, None shows as an empty cell."""
     grid = Table(title=title, title_justify="left")
@@ -115,6 +124,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

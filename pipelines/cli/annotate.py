@@ -1,7 +1,7 @@
 """Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, policy, tools."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(catalog)
     app.command(rich_help_panel=PANEL)(annotate)
     app.command(rich_help_panel=PANEL)(ingest)
+    app.command(rich_help_panel=PANEL)(explain)
     app.command(rich_help_panel=PANEL)(tools)
 
 
@@ -88,6 +89,28 @@ def ingest(
     from ..view import show
 
     show({"new_verdicts": ingest(db, folder)}, as_json)
+
+
+def explain(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or DICOM file")],
+    judge: Judge = "none",
+    policy: Policy = None,
+    position: Annotated[str | None, typer.Option("--view", help="view position, where the file does not say")] = None,
+    as_json: Json = False,
+) -> None:
+    """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
+    import json
+
+    from .. import settings, view
+    from ..explain import explain
+
+    def tell(step: str, found: dict[str, Any]) -> None:
+        if as_json:
+            typer.echo(json.dumps({"step": step, **found}))
+        else:
+            view.facts(step, found)
+
+    explain(image, settings.load(agent={"policy": policy}), position, tell)
 
 
 def tools() -> None:

@@ -91,6 +91,7 @@ def test_a_stored_reading_is_not_measured_again(policy):
     measure = measuring(READING)
     found = asyncio.run(graph.decide(graph.build(measure, policy), IMAGE, blurred(8)))
     assert found.assessment.regime == "low"
+    assert found.reading.view == "PA"
     assert measure.calls == 0
 
 

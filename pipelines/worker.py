@@ -1,0 +1,110 @@
+"""What a worker process does: read one file, measure it, answer; and how it stays out of everybody's way."""
+
+import hashlib
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cv2
+
+from ..agent.state import Failure, Reading
+from ..tools import TOOLS, measure
+from ..tools.fingerprint import fingerprint
+from ..tools.image import ImageError, decode, read_bytes
+from .settings import ReadSettings
+
+ADDRESS_SPACE = 4 << 30
+"""Bytes a worker may map beyond what it maps at its start: what slips through the pixel cap fails alone."""
+DETAIL_CHARS = 300
+
+
+class ToolError(RuntimeError):
+    """A tool broke on a file that decoded: a defect of the program, never a verdict on the image."""
+
+    code = "tool-bug"
+
+
+Answer = Reading | Failure | ToolError
+
+
+def serve(pipe: Connection, limits: ReadSettings) -> None:
+    """Answer one path after another until the pipe closes; the first message says that the worker is ready."""
+    _settle()
+    pipe.send(os.getpid())
+    while True:
+        try:
+            path = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(answer(path, limits))
+
+
+def answer(path: str, limits: ReadSettings) -> Answer:
+    """Read one file; what goes wrong comes back as data, because it has to cross a process border."""
+    try:
+        return read(path, limits)
+    except ImageError as error:
+        return Failure("unreadable", error.code, f"{path}: {error}"[:DETAIL_CHARS])
+    except OSError as error:
+        return Failure("failed", "io-error", f"{path}: {error.strerror or error}"[:DETAIL_CHARS])
+    except MemoryError:
+        return Failure("failed", "out-of-memory", f"{path}: takes more memory than a worker may use"[:DETAIL_CHARS])
+    except Exception:
+        return ToolError(f"{path}: measuring it broke\n{traceback.format_exc()}")
+
+
+def read(path: str, limits: ReadSettings) -> Reading:
+    """Read, check, decode and measure one file.
+
+    Raises:
+        ImageError: the file is missing, larger than allowed, or not a sound image; the code says which.
+        OSError: the file is there and the machine does not give it.
+    """
+    started = time.perf_counter()
+    data = read_bytes(Path(path), max_bytes=limits.max_bytes)
+    film = decode(data, max_pixels=limits.max_pixels)
+    height, width = film.pixels.shape
+    measures = {f"{each.tool}.{each.metric}": each.value for each in measure(film, TOOLS)}
+    return Reading(
+        sha256=hashlib.sha256(data).hexdigest(),
+        fingerprint=fingerprint(film),
+        file_bytes=len(data),
+        file_format=film.file_format,
+        width=width,
+        height=height,
+        bits=film.bits,
+        intensity_domain=film.domain,
+        view=film.view,
+        notes=film.notes,
+        measures=measures,
+        elapsed_ms=(time.perf_counter() - started) * 1e3,
+    )
+
+
+def _settle() -> None:
+    """Leave signals to the main process, keep to one core and within bounds, and never outlive the main process."""
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_mapped() + ADDRESS_SPACE, hard))
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _mapped() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _die_with_parent() -> None:
+    """A hung or busy worker would stay for ever after the main process was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,124 @@
+"""The pool against real deaths and hangs: a named pipe in a file's place keeps a worker busy for as long as we like."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from lrrg.agent.state import Failure, ImageRef, Reading
+from lrrg.pipelines.pool import Pool
+from lrrg.pipelines.settings import ReadSettings
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> list[ImageRef]:
+    noise = np.random.default_rng(7)
+    found = []
+    for name in ("a", "b", "c", "d", "e", "f"):
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), noise.integers(0, 255, (128, 96), np.uint8))
+        found.append(ImageRef(name, str(path)))
+    return found
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> ImageRef:
+    """An image whose reading never ends."""
+    path = tmp_path / "stuck.png"
+    os.mkfifo(path)
+    return ImageRef("stuck", str(path))
+
+
+def measure_all(images: list[ImageRef], *, timeout: float = 60, size: int = 2, meanwhile=None, read=None):
+    """Results of `images` in their order, and the pids of the workers that were left."""
+
+    async def go():
+        async with Pool(size, read or ReadSettings(), timeout) as pool:
+            other = asyncio.create_task(meanwhile(pool)) if meanwhile else None
+            results = await asyncio.gather(*(pool.measure(image) for image in images))
+            if other:
+                other.cancel()
+            return results, pool.pids
+
+    return asyncio.run(go())
+
+
+def opens(pid: int, path: str) -> bool:
+    """Whether a process has a file open."""
+    with suppress(FileNotFoundError):
+        return any(Path(handle).resolve() == Path(path) for handle in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def killer(path: str, deaths: list[int], at_most: int = 99):
+    """Kill every worker that opens `path`."""
+
+    async def watch(pool: Pool):
+        pipe = os.open(path, os.O_RDWR)  # holds the named pipe open, so that a reader blocks in read, not in open
+        try:
+            while len(deaths) < at_most:
+                for pid in pool.pids:
+                    with suppress(ProcessLookupError, FileNotFoundError):
+                        if opens(pid, path):
+                            os.kill(pid, signal.SIGKILL)
+                            deaths.append(pid)
+                await asyncio.sleep(0.01)
+        finally:
+            os.close(pipe)
+
+    return watch
+
+
+def test_every_image_gets_its_own_reading(films):
+    results, _ = measure_all(films)
+    assert [result.sha256 for result in results] == [measured(film).sha256 for film in films]
+    assert {(result.width, result.height) for result in results} == {(96, 128)}
+
+
+def measured(film: ImageRef) -> Reading:
+    (result,), _ = measure_all([film], size=1)
+    assert isinstance(result, Reading)
+    return result
+
+
+def test_a_bad_file_is_an_answer_with_its_code(tmp_path, films):
+    (tmp_path / "text.jpg").write_text("<html>not found</html>")
+    bad = [ImageRef("gone", str(tmp_path / "gone.png")), ImageRef("text", str(tmp_path / "text.jpg"))]
+    gone, text, good = measure_all([*bad, films[0]])[0]
+    assert (gone.status, gone.code) == ("unreadable", "missing")
+    assert (text.status, text.code) == ("unreadable", "not-an-image")
+    assert "text.jpg" in text.detail
+    assert isinstance(good, Reading)
+
+
+def test_a_file_above_the_size_cap_is_refused(films):
+    (result,), _ = measure_all(films[:1], read=ReadSettings(max_bytes=100))
+    assert (result.status, result.code) == ("unreadable", "too-many-bytes")
+
+
+def test_a_hung_image_times_out_and_its_worker_is_replaced(films, stuck):
+    results, pids = measure_all([stuck, *films], timeout=1.0)
+    assert results[0] == Failure("failed", "timeout", f"{stuck.path}: no answer within 1 s")
+    assert all(isinstance(result, Reading) for result in results[1:])
+    assert len(pids) == 2
+
+
+def test_an_image_that_kills_every_worker_fails_alone(films, stuck):
+    deaths: list[int] = []
+    results, pids = measure_all([*films[:3], stuck, *films[3:]], meanwhile=killer(stuck.path, deaths))
+    assert results[3].code == "worker-killed"
+    assert len(set(deaths)) == 2
+    assert all(isinstance(result, Reading) for result in results[:3] + results[4:])
+    assert len(pids) == 2
+
+
+def test_a_worker_killed_once_costs_nothing(films):
+    async def shoot(pool: Pool):
+        os.kill(pool.pids[0], signal.SIGKILL)
+
+    results, _ = measure_all(films * 5, meanwhile=shoot)
+    assert all(isinstance(result, Reading) for result in results)
