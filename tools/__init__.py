@@ -1,6 +1,6 @@
 """Quality tools: pixels to numbers, no I/O. `TOOLS` is the explicit list; nothing is discovered."""
 
-from . import blur, exposure, noise
+from . import artifact, blur, collimation, exposure, noise, positioning
 from .base import Measurement, Tool, measure, tool
 from .film import Domain, Film
 
@@ -24,6 +24,16 @@ TOOLS: tuple[Tool, ...] = (
     exposure.local_contrast,
     exposure.deviation_index,
     exposure.exposure_index,
+    collimation.probability,
+    collimation.margin_depth,
+    collimation.area_lost,
+    positioning.inversion,
+    positioning.rotation,
+    positioning.tilt,
+    artifact.text,
+    artifact.blocking,
+    artifact.grid_lines,
+    artifact.upsampling,
 )
 
 __all__ = ["TOOLS", "Domain", "Film", "Measurement", "Tool", "measure", "tool"]

@@ -101,6 +101,19 @@ RESPONDS_TO = (
     Response("exposure.grey_range", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
     Response("exposure.entropy", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
     Response("exposure.local_contrast", "presentation", {"low_contrast": -1}, ("quantum_noise", "under_exposure")),
+    Response("collimation.margin_depth", "presentation", {"shutter": 1}, ("quantum_noise", "defocus", "over_exposure")),
+    Response("collimation.area_lost", "equalised", {"shutter": 1}, ("quantum_noise", "defocus", "over_exposure")),
+    Response("positioning.inversion", "presentation", {"inversion": 1}, ("quantum_noise", "defocus", "shutter")),
+    Response("positioning.inversion", "equalised", {"inversion": 1}, ("quantum_noise", "rotation_90", "rotation_180")),
+    Response("positioning.rotation", "presentation", {"rotation_90": 1, "rotation_180": 1}, ("inversion", "defocus")),
+    Response("positioning.rotation", "equalised", {"rotation_90": 1, "rotation_180": 1}, ("inversion", "shutter")),
+    Response("positioning.tilt", "presentation", {"tilt": 1}, ("inversion", "quantum_noise", "defocus", "shutter")),
+    Response("positioning.tilt", "equalised", {"tilt": 1}, ("quantum_noise", "over_exposure")),
+    Response("artifact.text", "presentation", {"overlay_text": 1}, ("jpeg", "grid_lines", "quantum_noise")),
+    Response("artifact.blocking", "presentation", {"jpeg": 1}, ("grid_lines", "overlay_text", "quantum_noise")),
+    Response("artifact.blocking", "equalised", {"jpeg": 1}, ("grid_lines", "overlay_text", "quantum_noise")),
+    Response("artifact.grid_lines", "presentation", {"grid_lines": 1}, ("jpeg", "overlay_text", "quantum_noise")),
+    Response("artifact.grid_lines", "equalised", {"grid_lines": 1}, ("jpeg", "overlay_text", "quantum_noise")),
 )
 
 
