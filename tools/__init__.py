@@ -1,6 +1,6 @@
 """Quality tools: pixels to numbers, no I/O. `TOOLS` is the explicit list; nothing is discovered."""
 
-from . import artifact, blur, collimation, exposure, noise, positioning
+from . import artifact, blur, collimation, contrast, exposure, noise, positioning
 from .base import Measurement, Tool, measure, tool
 from .film import Domain, Film
 
@@ -24,6 +24,15 @@ TOOLS: tuple[Tool, ...] = (
     exposure.local_contrast,
     exposure.deviation_index,
     exposure.exposure_index,
+    contrast.coarse,
+    contrast.middle,
+    contrast.fine,
+    contrast.regional,
+    contrast.lung,
+    contrast.lung_detail,
+    contrast.over_grain,
+    contrast.outline,
+    contrast.median,
     collimation.probability,
     collimation.margin_depth,
     collimation.area_lost,
