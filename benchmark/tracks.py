@@ -78,7 +78,7 @@ def _case(study: Study, film: LabelledImage, case_id: str, tracks: tuple[str, ..
         view=film.view,
         aspects=film.aspects,
         pair=pair,
-        covariates=study.covariates,
+        covariates={**study.covariates, "ap": float(film.view == "AP")},
     )
 
 

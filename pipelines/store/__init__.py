@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ...agent.state import Reading, Verdict
+from ...benchmark.cases import Case
 from ..errors import StoreError
 from ..recipe import Recipe, Run
 from ..records import CatalogRow, LabelRow, ReportRow
-from . import catalog, runs, shards, verdicts
+from . import benchmark, catalog, runs, shards, verdicts
+from .benchmark import read_parquet, write_parquet
 from .connection import connect, now, translated
 from .pending import Pending, pending, stored_readings
 from .shards import ShardWriter
 
-__all__ = ["Pending", "Result", "ShardWriter", "Store", "StoreError"]
+__all__ = ["Pending", "Result", "ShardWriter", "Store", "StoreError", "read_parquet", "write_parquet"]
 
 
 class Result(NamedTuple):
@@ -126,6 +128,14 @@ class Store:
             StoreError: `missing` (no shard file there), `shard` (a broken file, or images of another catalog).
         """
         return shards.ingest(self._connection, folder)
+
+    def replace_cases(self, cases: Iterable[Case]) -> None:
+        """Make `cases` the benchmark that `lrrg_split` shows."""
+        benchmark.replace_cases(self._connection, cases)
+
+    def replace_scores(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Make `rows` (in the columns of table `scores`) the scores of the database."""
+        benchmark.replace_scores(self._connection, rows)
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """Run one statement and fetch everything it gives."""

@@ -1,0 +1,171 @@
+"""`lrrg splits`: from verdicts, catalog and reports to the benchmark's cases, in the database and as files."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..benchmark.cases import Case
+from ..benchmark.cohort import LabelledImage, Study
+from ..benchmark.labeler import label
+from ..benchmark.ladder import read_ladder
+from ..benchmark.leaks import check_films
+from ..benchmark.metrics import FINDINGS, NO_FINDING, SUBSETS, positives
+from ..benchmark.spec import Spec
+from ..benchmark.tracks import build
+from .export import Exported, Materialised, export
+from .settings import SettingsError
+from .store import Store
+
+SHARES = (("train", 0.8), ("validate", 0.1), ("test", 0.1))
+"""Of patients, where the data set publishes no split."""
+DEVICES = FINDINGS.index("Support Devices")
+IMAGES = """
+SELECT l.image_id, l.study_id, l.subject_id, l.official_split, upper(l.view_position) AS "view", l.regime, l.quality,
+    l.defects, l.fingerprint, r.path || '/' || l.path AS path, i.study_date, i.study_time, i.procedure,
+    i."rows" * i."columns" / 1e6 AS megapixels
+FROM labels AS l JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
+WHERE l.regime IS NOT NULL AND l.study_id IS NOT NULL
+ORDER BY l.image_id
+"""
+REPORTS = "SELECT * FROM report ORDER BY study_id"
+RECIPE = (
+    "SELECT recipe_id, json_extract_string(body, '$.policy.name') AS policy FROM recipe ORDER BY used_at DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was materialised: cases by split and by track, studies left out and why, files written."""
+
+    splits: Mapping[str, int]
+    tracks: Mapping[str, int]
+    without_target: int
+    exported: Exported
+
+
+def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -> Summary:
+    """Build the benchmark from the database's latest verdicts and write it to `benchmark_case` and to `out`.
+
+    Raises:
+        SettingsError: nothing is annotated, or no judged study has a report.
+        LeakError: patients or duplicate films cross splits.
+    """
+    images = rows(store, IMAGES)
+    if not images:
+        raise SettingsError("no judged image belongs to a study; run lrrg catalog and lrrg annotate first")
+    reports = {report["study_id"]: report for report in rows(store, REPORTS)}
+    films = [_film(image, spec) for image in images]
+    # Before anything is left out: a film without a report can still be another patient's duplicate.
+    check_films(films)
+    studies = _studies(images, reports, spec)
+    if not studies:
+        raise SettingsError(f"no judged study has a report with a {spec.target} section; catalog the reports too")
+    ladder = read_ladder()
+    defects = spec.synthetic or tuple(name for name, defect in ladder.defects.items() if defect.ordered)
+    cases = build(films, studies, spec, defects)
+    store.replace_cases(cases)
+    exported = export(
+        Materialised(
+            cases=cases,
+            paths={image["image_id"]: image["path"] for image in images},
+            reports=reports,
+            spec=spec,
+            recipe=rows(store, RECIPE)[0],
+            unseen=tuple(name for name in defects if not ladder[name].seen),
+            fingerprints={film.image_id: film.fingerprint for film in films},
+        ),
+        out,
+        formats,
+    )
+    judged = {film.study_id for film in films}
+    return Summary(_count(case.split for case in cases), _tracks(cases), len(judged - studies.keys()), exported)
+
+
+def rows(store: Store, sql: str) -> list[dict[str, Any]]:
+    """Rows of a query as dictionaries."""
+    found = store.query(sql)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def _film(image: Mapping[str, Any], spec: Spec) -> LabelledImage:
+    # A film whose patient is unknown is its own patient: pooling strangers would hide nothing but widen nothing either.
+    subject = image["subject_id"] or image["study_id"]
+    return LabelledImage(
+        image_id=image["image_id"],
+        study_id=image["study_id"],
+        subject_id=subject,
+        split=image["official_split"] or seeded_split(subject, spec),
+        view=image["view"] or "",
+        regime=image["regime"],
+        quality=image["quality"],
+        aspects=tuple(image["defects"]),
+        fingerprint=image["fingerprint"] or "",
+    )
+
+
+def seeded_split(subject: str, spec: Spec) -> str:
+    """Split of a patient where the data set publishes none: 80 / 10 / 10, the same on every machine."""
+    drawn = spec.draw(f"split:{subject}")
+    for split, share in SHARES:
+        if drawn < share:
+            return split
+        drawn -= share
+    return SHARES[-1][0]
+
+
+def _studies(images: list[dict[str, Any]], reports: Mapping[str, Mapping[str, Any]], spec: Spec) -> dict[str, Study]:
+    """Studies with a target; what the earlier studies of a patient were is known from the catalog's dates."""
+    first_film = {image["study_id"]: image for image in reversed(images)}
+    times = {study_id: _time(image) for study_id, image in first_film.items()}
+    earliest: dict[str, datetime] = {}
+    for study_id, image in first_film.items():
+        time, subject = times[study_id], image["subject_id"]
+        if time and subject:
+            earliest[subject] = min(time, earliest.get(subject, time))
+    return {
+        study_id: _study(image, reports[study_id][spec.target], times[study_id], earliest)
+        for study_id, image in first_film.items()
+        if study_id in reports and (reports[study_id][spec.target] or "").strip()
+    }
+
+
+def _study(image: Mapping[str, Any], target: str, time: datetime | None, earliest: Mapping[str, datetime]) -> Study:
+    labels = label(target)
+    present = positives(labels, uncertain=False)
+    procedure = (image["procedure"] or "").upper()
+    return Study(
+        study_id=image["study_id"],
+        target=target.strip(),
+        labels=tuple(labels.tolist()),
+        time=time,
+        covariates={
+            "portable": float("PORTABLE" in procedure),
+            "positives": float(present[list(SUBSETS["13"])].sum()),
+            "support_devices": float(present[DEVICES]),
+            "no_finding": float(present[NO_FINDING]),
+            "reference_words": float(len(target.split())),
+            "has_prior": float(bool(time and time > earliest.get(image["subject_id"], time))),
+            "hour": float(time.hour if time else 12),
+            "megapixels": float(image["megapixels"] or 0),
+        },
+    )
+
+
+def _time(image: Mapping[str, Any]) -> datetime | None:
+    """Study date and time; None where the date is unknown."""
+    date, time = image["study_date"] or "", re.sub(r"\D.*", "", image["study_time"] or "").zfill(6)
+    return datetime.strptime(date + time, "%Y%m%d%H%M%S") if len(date) == 8 and date.isdigit() else None
+
+
+def _tracks(cases: list[Case]) -> dict[str, int]:
+    return _count(track for case in cases for track in case.tracks)
+
+
+def _count(names: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,83 @@
+"""The benchmark's files from a real database of judged synthetic films."""
+
+import json
+from pathlib import Path
+
+import pytest
+from lrrg.benchmark.leaks import LeakError
+from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.export import CASES, MANIFEST
+from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.splits import materialise, seeded_split
+from lrrg.pipelines.store import Store, read_parquet
+from lrrg.tests.judged import SPLITS, judged_store
+
+FORMATS = ("parquet", "r2gen", "sharegpt")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory) -> Path:
+    return judged_store(tmp_path_factory.mktemp("splits") / "verdicts.duckdb")
+
+
+def test_every_file_holds_the_same_studies(database: Path, tmp_path: Path):
+    with Store.open(database) as store:
+        summary = materialise(store, tmp_path, FORMATS, Spec())
+        split_rows = store.query("SELECT split, track, count(*) FROM lrrg_split GROUP BY ALL").rows
+    cases = read_parquet(tmp_path / CASES)
+    own = {case["case_id"] for case in cases if case["case_id"] == case["study_id"]}
+    annotation = json.loads((tmp_path / "annotation.json").read_text())
+    held = {case["study_id"] for case in cases if case["split"] == "train_holdout"}
+    assert {item["study_id"] for items in annotation.values() for item in items} == own - held
+    lines = [
+        json.loads(line)
+        for split in ("train", "train_holdout", "validate", "test")
+        for line in (tmp_path / f"{split}.jsonl").read_text().splitlines()
+    ]
+    assert {line["study_id"] for line in lines} == own
+    assert all(Path(line["images"][0]).is_absolute() for line in lines)
+    assert all(line["messages"][1]["content"].count("<image>") == 1 for line in lines)
+    assert summary.splits.keys() == {"train", "train_holdout", "validate", "test"}
+    assert {(split, track) for split, track, _ in split_rows} >= {("test", "T1"), ("test", "T5"), ("train", "")}
+    assert summary.without_target == SPLITS["without_target"]
+
+
+def test_the_same_database_gives_the_same_bytes(database: Path, tmp_path: Path):
+    for name in ("one", "two"):
+        with Store.open(database) as store:
+            materialise(store, tmp_path / name, FORMATS, Spec())
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert MANIFEST in files
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_the_manifest_says_what_the_numbers_depend_on(database: Path, tmp_path: Path):
+    with Store.open(database) as store:
+        materialise(store, tmp_path / "a", ("parquet",), Spec())
+        materialise(store, tmp_path / "b", ("parquet",), Spec(seed="other"))
+    first, second = (json.loads((tmp_path / name / MANIFEST).read_text()) for name in "ab")
+    assert first["spec_sha256"] != second["spec_sha256"]
+    assert first["test_studies_sha256"] == second["test_studies_sha256"], "the official test split is never re-drawn"
+    assert first["recipe_id"]
+    assert first["policy"]
+    assert first["unseen_defects"]
+
+
+def test_a_duplicate_film_across_splits_stops_everything(tmp_path: Path):
+    database = judged_store(tmp_path / "verdicts.duckdb", duplicate=True)
+    with Store.open(database) as store, pytest.raises(LeakError, match="are one film"):
+        materialise(store, tmp_path / "out", ("parquet",), Spec())
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_judged_is_a_clear_error(tmp_path: Path):
+    with Store.open(tmp_path / "empty.duckdb") as store, pytest.raises(SettingsError, match="lrrg annotate"):
+        materialise(store, tmp_path / "out", ("parquet",), Spec())
+
+
+def test_splits_without_a_published_one_keep_patients_together_and_near_their_shares():
+    drawn = [seeded_split(f"p{i}", Spec()) for i in range(5000)]
+    assert drawn == [seeded_split(f"p{i}", Spec()) for i in range(5000)]
+    assert abs(drawn.count("train") / 5000 - 0.8) < 0.03
+    assert abs(drawn.count("test") / 5000 - 0.1) < 0.02
