@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..tools import Tool
+if TYPE_CHECKING:
+    from ..tools import Tool
 
 RECIPE_FORMAT = 1
 PACKAGES = ("lrrg", "duckdb", "langgraph", "numpy", "opencv-python-headless", "pillow", "pydicom", "scikit-image")
@@ -37,7 +38,7 @@ class Recipe:
 def build_recipe(
     *,
     reader: int,
-    tools: Iterable[Tool],
+    tools: Iterable["Tool"],
     policy: Mapping[str, Any],
     judge: Mapping[str, Any] | None = None,
 ) -> Recipe:

@@ -1,7 +1,7 @@
 """Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, policy, tools."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ def _judge(text: str) -> str:
 Db = Annotated[Path, typer.Option("--db", help="database file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Judge = Annotated[str, typer.Option("--judge", metavar="URL|none", callback=_judge, help=JUDGE_HELP)]
+Format = Literal["table", "csv", "json", "parquet"]
 Policy = Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")]
 
 
@@ -29,6 +30,8 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(annotate)
     app.command(rich_help_panel=PANEL)(ingest)
     app.command(rich_help_panel=PANEL)(explain)
+    app.command(rich_help_panel=PANEL)(status)
+    app.command(rich_help_panel=PANEL)(sql)
     app.command(rich_help_panel=PANEL)(tools)
 
 
@@ -111,6 +114,41 @@ def explain(
             view.facts(step, found)
 
     explain(image, settings.load(agent={"policy": policy}), position, tell)
+
+
+def status(db: Db, as_json: Json = False) -> None:
+    """Say how far the verdicts are: counts by status, regime and route, failures by code, the last run."""
+    from ..status import status
+    from ..view import show, table
+
+    found = status(db)
+    if as_json:
+        show(found.plain(), as_json)
+        return
+    for name, (columns, rows) in found._asdict().items():
+        if rows:
+            table(columns, rows, name.replace("_", " "))
+
+
+def sql(
+    query: Annotated[str, typer.Argument(metavar="SELECT", help="one SELECT; docs/schema.md lists tables and views")],
+    db: Db,
+    form: Annotated[Format, typer.Option("--format", help="json prints one object a line")] = "table",
+    out: Annotated[Path | None, typer.Option(help="file to write instead of the terminal")] = None,
+) -> None:
+    """Ask the database in SQL; nothing is ever written to it."""
+    from ..sql import SHOWN, first_page, write
+    from ..view import table, warn
+
+    if form != "table":
+        write(db, query, form, out)
+        return
+    if out is not None:
+        raise SettingsError("sql: --out needs --format csv, json or parquet")
+    page = first_page(db, query)
+    table(page.columns, page.rows)
+    if page.cut:
+        warn([f"the first {SHOWN} rows; --format csv, json or parquet gives all"])
 
 
 def tools() -> None:

@@ -133,3 +133,8 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def now() -> datetime:
     """The current time as the database stores it: UTC, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def quoted(path: Path) -> str:
+    """A path as an SQL string literal, for statements that take no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"

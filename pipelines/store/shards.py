@@ -17,7 +17,7 @@ import duckdb
 from ...agent.state import Verdict
 from ..errors import StoreError
 from ..recipe import Recipe, Run, canonical
-from .connection import OFFLINE, create_schema, now, transaction, translated
+from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
 from .runs import end_run, register_recipe, start_run
 from .verdicts import merge, stage, verdict_rows
 
@@ -43,7 +43,7 @@ class ShardWriter:
         stage(self._connection, verdict_rows(found, recipe_id, run_id))
         part = self.folder / f"{run_id}.{os.getpid()}.tmp"
         with translated(self.folder):
-            self._connection.execute(f"COPY batch TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
+            self._connection.execute(f"COPY batch TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         _publish(part, self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet")
 
     def end_run(self, run_id: str, exit_code: int) -> None:
@@ -120,7 +120,3 @@ def _publish(part: Path, path: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
