@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
-from .resample import by_patient, draw_sums, interval
+from .resample import by_patient, draw, interval
 from .score import Row, patient_order
 
 Weights = NDArray[np.float64]
@@ -150,7 +150,7 @@ def adjusted_gaps(
                 by_patient(statistics[side] * weights[side, None], subjects[side], order).sums
                 for side in (~adjusted.low, adjusted.low)
             ]
-            high, low = (metric.value(drawn) for drawn in draw_sums(sides, draws=draws, seed=seed))
+            high, low = draw(sides, metric.value, draws=draws, seed=seed)
             sign = -1 if metric.better == "lower" else 1
             found.append(Row(model, *where, metric.name, f"gap_{name}", *interval(sign * (high - low))))
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from .cases import Case
 from .corpus import Corpus
 from .metrics import METRICS, Metric
-from .resample import Sums, draw_sums, holm, interval, swap_test
+from .resample import Sums, draw, holm, interval, swap_test
 from .score import CLEAN, Cell, Cells, cell_sums
 from .statistics import Interval
 
@@ -84,13 +84,13 @@ def _less_lost(
         ]
         return parts[0] - np.mean(parts[1:], axis=0)
 
-    drawn = draw_sums([first, second], draws=draws, seed=seed)
-    return interval(drop(drawn[0]) - drop(drawn[1])), swap_test(first, second, drop, draws=draws, seed=seed)
+    ours, theirs = draw([second, first], drop, draws=draws, seed=seed)
+    return interval(theirs - ours), swap_test(first, second, drop, draws=draws, seed=seed)
 
 
 def _no_harm(metric: Metric, reference: Sums, model: Sums, draws: int, seed: int) -> tuple[Interval, float]:
     """Difference to the reference, its interval, and the one-sided p-value of being worse by the margin."""
-    drawn = draw_sums([reference, model], draws=draws, seed=seed)
-    difference = metric.value(drawn[1]) - metric.value(drawn[0])
+    theirs, ours = draw([reference, model], metric.value, draws=draws, seed=seed)
+    difference = ours - theirs
     worse = int((difference[1:] <= -MARGIN).sum())
     return interval(difference), (1 + worse) / (1 + draws)

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from .statistics import Interval
 
 Sums = NDArray[np.float64]
-Score = Callable[[Sums], NDArray[np.float64]]
+Drawn = NDArray[np.float64]
+Score = Callable[[Sums], Drawn]
 """Maps summed statistics, shape (…, k), to scores, shape (…)."""
 CHUNK_VALUES = 4_000_000
 """Weights held at once: 10,000 draws of 65,379 patients would be 5 GB."""
@@ -39,36 +40,35 @@ def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> P
     return Patients(sums, len(statistics), len(set(rows.tolist())))
 
 
-def draw_sums(conditions: Sequence[Sums], *, draws: int = 10_000, seed: int = 0) -> list[Sums]:
-    """Summed statistics of every condition over patients drawn with replacement.
+def draw(conditions: Sequence[Sums], score: Score, *, draws: int = 10_000, seed: int = 0) -> list[Drawn]:
+    """A score of every condition on the sample itself and on patients drawn with replacement.
 
     The same patients are drawn for every condition, so differences between conditions or models stay paired, and
-    any score or difference of scores is plain arithmetic on the rows.
+    any contrast is plain arithmetic on what this returns.
 
     Args:
         conditions: matrices of per-patient sums, each shape (P, k), rows in the same patient order.
+        score: maps summed statistics to scores.
         draws: bootstrap samples.
         seed: equal seeds draw equal patients.
 
     Returns:
-        One matrix a condition, shape (1 + draws, k); row 0 is the sample itself, the others are its draws.
+        One array a condition, shape (1 + draws,); entry 0 is the sample itself, the others are its draws.
     """
     patients = len(conditions[0])
     rng = np.random.default_rng(seed)
-    drawn = [np.empty((1 + draws, sums.shape[1])) for sums in conditions]
-    for sums, into in zip(conditions, drawn, strict=True):
-        into[0] = sums.sum(0)
     chunk = max(1, CHUNK_VALUES // max(1, patients))
-    for start in range(1, 1 + draws, chunk):
-        rows = slice(start, min(start + chunk, 1 + draws))
-        weights = rng.multinomial(patients, np.full(patients, 1 / patients), size=rows.stop - start).astype(float)
-        for sums, into in zip(conditions, drawn, strict=True):
-            into[rows] = weights @ sums
-    return drawn
+    sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
+    parts = [[score(sums.sum(0, keepdims=True))] for sums in conditions]
+    for size in sizes:
+        weights = rng.multinomial(patients, np.full(patients, 1 / patients), size=size).astype(float)
+        for sums, drawn in zip(conditions, parts, strict=True):
+            drawn.append(score(weights @ sums))
+    return [np.concatenate(drawn) for drawn in parts]
 
 
-def interval(drawn: NDArray[np.float64], level: float = 0.95) -> Interval:
-    """Percentile interval of a quantity computed on `draw_sums` rows, shape (1 + draws,).
+def interval(drawn: Drawn, level: float = 0.95) -> Interval:
+    """Percentile interval of a drawn quantity, shape (1 + draws,).
 
     Draws without a value (an empty cell) are left out.
     """

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
-from .resample import Sums, by_patient, draw_sums, interval
+from .resample import Drawn, Sums, by_patient, draw, interval
 from .statistics import Interval
 
-Drawn = NDArray[np.float64]
 Cells = Mapping[Cell, NDArray[np.intp]]
 CLEAN = Cell("T4", "high")
 NATURAL = ("T1", "T2", "T3", "T1h", "T2h", "T3h")
@@ -72,10 +71,10 @@ def draw_scores(
     """One metric's score and its bootstrap draws by model and cell."""
     sums = {model: cell_sums(metric.statistics(corpus), cases, cells) for model, corpus in corpora.items()}
     keys = [(model, cell) for model in sums for cell in cells]
-    drawn = draw_sums([sums[model][cell] for model, cell in keys], draws=draws, seed=seed)
+    drawn = draw([sums[model][cell] for model, cell in keys], metric.value, draws=draws, seed=seed)
     scores: dict[str, dict[Cell, Drawn]] = {model: {} for model in sums}
-    for (model, cell), rows in zip(keys, drawn, strict=True):
-        scores[model][cell] = metric.value(rows)
+    for (model, cell), values in zip(keys, drawn, strict=True):
+        scores[model][cell] = values
     return scores
 
 

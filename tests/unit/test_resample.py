@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from lrrg.benchmark.resample import by_patient, draw_sums, holm, interval, sign_flip, swap_test
+from lrrg.benchmark.resample import by_patient, draw, holm, interval, sign_flip, swap_test
 
 
 def mean(sums):
@@ -28,9 +28,9 @@ def test_order_of_studies_does_not_matter():
 def test_same_seed_same_interval_whatever_the_chunks(monkeypatch):
     statistics, names = cohort(np.random.default_rng(0), 60)
     sums = by_patient(statistics, names, sorted(set(names))).sums
-    (whole,) = draw_sums([sums], draws=500, seed=3)
+    (whole,) = draw([sums], mean, draws=500, seed=3)
     monkeypatch.setattr("lrrg.benchmark.resample.CHUNK_VALUES", 600)
-    (chunked,) = draw_sums([sums], draws=500, seed=3)
+    (chunked,) = draw([sums], mean, draws=500, seed=3)
     assert np.allclose(whole, chunked)
 
 
@@ -39,8 +39,8 @@ def test_paired_conditions_share_their_draws():
     sums = by_patient(statistics, names, sorted(set(names))).sums
     worse = sums.copy()
     worse[:, 0] -= 0.1 * worse[:, 1]
-    first, second = draw_sums([sums, worse], draws=200)
-    assert np.allclose(mean(first) - mean(second), 0.1)
+    first, second = draw([sums, worse], mean, draws=200)
+    assert np.allclose(first - second, 0.1)
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     for trial in range(trials):
         statistics, names = cohort(rng, 290)
         sums = by_patient(statistics, names, sorted(set(names))).sums
-        covered = interval(mean(draw_sums([sums], draws=600, seed=trial)[0]))
+        covered = interval(draw([sums], mean, draws=600, seed=trial)[0])
         hits += covered.low <= 0 <= covered.high
     assert 0.93 <= hits / trials <= 0.97
 
