@@ -105,6 +105,15 @@ def test_blur_leaves_the_noise_of_a_flat_patch_as_it_was(defect, severity):
     assert blurred.std() == pytest.approx(flat.std(), rel=0.1)
 
 
+@pytest.mark.parametrize("sigma", [1.5, 3.0, 4.0, 4.7, 6.0, 12.0, 20.0])
+def test_defocus_is_a_gaussian_of_its_sigma(sigma):
+    point = np.zeros((401, 401), np.uint16)
+    point[200, 200] = 65535
+    spread = physics.defocus(np.repeat(point.max(axis=0)[None], 401, axis=0), sigma)[200].astype(float)
+    x = np.arange(401) - 200
+    assert np.sqrt((spread * x**2).sum() / spread.sum()) == pytest.approx(sigma, rel=0.03)
+
+
 def test_motion_smears_along_its_path_only():
     film = np.full((3056, 600), 100, np.uint8)
     film[1500:1503, 300] = 255
