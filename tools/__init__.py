@@ -32,6 +32,7 @@ TOOLS: tuple[Tool, ...] = (
     contrast.lung_detail,
     contrast.over_grain,
     contrast.outline,
+    contrast.likeness,
     contrast.median,
     collimation.probability,
     collimation.margin_depth,

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import chest
 from .base import tool
 from .film import Film, Grey
 from .histogram import counts, quantile
@@ -85,6 +86,12 @@ def outline(film: Film) -> float:
     """Mean step across the clearest nearly straight line along a side of the film: a shutter or the body's edge."""
     view = _canvas(film, 128).astype(np.float32)
     return max(_steps(view), _steps(np.ascontiguousarray(view.T)))
+
+
+@tool(version=1, unit="1", better="higher", bounds=(-1.0, 1.0))
+def likeness(film: Film) -> float:
+    """Correlation with the mean frontal chest: falls where the film is turned, inverted, cut off or opaque."""
+    return float((chest.pattern(chest.square(film).pixels) * chest.shipped().template).sum())
 
 
 @tool(version=1, unit="grey level", better="neither", bounds=(-0.5, 255.5))

@@ -110,6 +110,8 @@ RESPONDS_TO = (
     Response("contrast.over_grain", "presentation", {"quantum_noise": -1}),
     Response("contrast.over_grain", "equalised", {"quantum_noise": -1}, ("low_contrast",)),
     Response("contrast.outline", "presentation", {"low_contrast": -1}, ("quantum_noise",)),
+    Response("contrast.likeness", "presentation", {"inversion": -1, "rotation_90": -1}, ("quantum_noise", "defocus")),
+    Response("contrast.likeness", "equalised", {"rotation_180": -1}, ("quantum_noise", "low_contrast")),
     Response("contrast.median", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("quantum_noise",)),
     Response("collimation.margin_depth", "presentation", {"shutter": 1}, ("quantum_noise", "defocus", "over_exposure")),
     Response("collimation.area_lost", "equalised", {"shutter": 1}, ("quantum_noise", "defocus", "over_exposure")),
