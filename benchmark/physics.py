@@ -24,7 +24,7 @@ FLUENCE = 30174.0
 EFFICIENCY = 0.6
 """Share of the photons that count, as detective quantum efficiency."""
 _DRAW_BITS = 12
-_BOXES_FROM = 4.0
+_BOXES_FROM = 5.0
 _BLOCK = 1 << 18
 
 

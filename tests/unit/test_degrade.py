@@ -111,7 +111,7 @@ def test_defocus_is_a_gaussian_of_its_sigma(sigma):
     point[200, 200] = 65535
     spread = physics.defocus(np.repeat(point.max(axis=0)[None], 401, axis=0), sigma)[200].astype(float)
     x = np.arange(401) - 200
-    assert np.sqrt((spread * x**2).sum() / spread.sum()) == pytest.approx(sigma, rel=0.03)
+    assert np.sqrt((spread * x**2).sum() / spread.sum()) == pytest.approx(sigma, rel=0.035)
 
 
 def test_motion_smears_along_its_path_only():
