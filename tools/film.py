@@ -56,11 +56,10 @@ class Film:
 
     @cached_property
     def _halves(self) -> list[Grey]:
-        """Exact 1/2 area reductions down to at most 1600 px: a fractional area resize costs twenty times as much."""
+        """Halves of the film down to at most 1600 px: a fractional area resize costs twenty times as much."""
         levels = [self.pixels]
         while max(levels[-1].shape) > 1600:
-            height, width = levels[-1].shape
-            levels.append(_resize(levels[-1], width // 2, height // 2, cv2.INTER_AREA))
+            levels.append(_half(levels[-1]))
         return levels
 
     @cached_property
@@ -100,8 +99,9 @@ class Film:
 
 
 def _half(image: Grey) -> Grey:
-    height, width = image.shape
-    return _resize(image, max(1, width // 2), max(1, height // 2), cv2.INTER_AREA)
+    """Half the image by area; an odd last row or column is dropped, because only an exact 1/2 is fast."""
+    height, width = (max(1, side // 2) for side in image.shape)
+    return _resize(image[: 2 * height, : 2 * width], width, height, cv2.INTER_AREA)
 
 
 def _resize(image: Grey, width: int, height: int, interpolation: int) -> Grey:

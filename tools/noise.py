@@ -43,11 +43,14 @@ def relative(film: Film) -> float | None:
 
 
 def _haar_1024(film: Film) -> float | None:
-    return _haar(film.view1024, film.inside(film.view1024.shape))
+    return _haar(film.view1024, film.inside(film.view512.shape))
 
 
 def _haar(image: Grey, inside: Grey | None) -> float | None:
-    """Noise deviation from 2 x 2 blocks `a b / c d`: |a - b - c + d| / 2 has the deviation of one pixel's noise."""
+    """Noise deviation from 2 x 2 blocks `a b / c d`: |a - b - c + d| / 2 has the deviation of one pixel's noise.
+
+    `inside` has one entry a block.
+    """
     height, width = (side // 2 * 2 for side in image.shape)
     a, b = image[:height:2, :width:2], image[:height:2, 1:width:2]
     c, d = image[1:height:2, :width:2], image[1:height:2, 1:width:2]
@@ -55,7 +58,7 @@ def _haar(image: Grey, inside: Grey | None) -> float | None:
     detail = cv2.convertScaleAbs(cv2.subtract(diagonal, cv2.add(b, c, dtype=cv2.CV_16S), dtype=cv2.CV_16S))
     usable = np.asarray(cv2.inRange(a, 3, 252), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
     if inside is not None:
-        usable &= inside[:height:2, :width:2]
+        usable &= inside
     found = counts(np.asarray(detail, np.uint8), usable)
     if found.sum() < MIN_SAMPLES:
         return None
