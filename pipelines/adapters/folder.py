@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections import Counter
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,28 +29,27 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     images = [_row(root, image_id, path) for image_id, path in by_id(paths).items()]
     if not images:
         raise DatasetError("no-images", f"{root}: no PNG, JPEG or DICOM file below it")
-    return Dataset(images, warnings=scan.report(root))
+    warnings = scan.report(root)
+    if scan.others:
+        kinds = ", ".join(f"{suffix} {count}" for suffix, count in scan.others.most_common(5))
+        warnings.append(f"{root}: {scan.others.total()} files are neither PNG, JPEG nor DICOM ({kinds})")
+    return Dataset(images, warnings=warnings)
 
 
 def image_files(root: Path, scan: Scan, found: Found) -> list[str]:
     """Paths of the images below `root`, relative to it and in a fixed order; hidden files and folders are left out.
 
-    Every real folder is read once, however many links lead to it, so that link loops end. What is neither PNG, JPEG
-    nor DICOM is counted in a warning.
+    Every real folder is read once, however many links lead to it, so that link loops end.
     """
     paths: list[str] = []
-    others: Counter[str] = Counter()
     for entries in _folders(root, scan):
         before = len(paths)
         for entry in entries:
             if _is_image(entry):
                 paths.append(os.path.relpath(entry.path, root).replace(os.sep, "/"))
             elif entry.is_file():
-                others[Path(entry.name).suffix or "no suffix"] += 1
+                scan.others[Path(entry.name).suffix or "no suffix"] += 1
         found(len(paths) - before)
-    if others:
-        kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(5))
-        scan.warnings.append(f"{root}: {others.total()} files are neither PNG, JPEG nor DICOM ({kinds})")
     return paths
 
 
@@ -112,7 +111,7 @@ def _header(path: Path) -> dict[str, Any]:
     from pydicom import dcmread
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    broken = (InvalidDicomError, BytesLengthException, NotImplementedError, ValueError, EOFError, OSError)
+    broken = (InvalidDicomError, BytesLengthException, NotImplementedError, ValueError, EOFError, OSError, zlib.error)
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
