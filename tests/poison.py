@@ -139,7 +139,8 @@ def _dicoms() -> dict[str, tuple[str, bytes]]:
     runs.compress(RLELossless)
     lost = encapsulate([overwritten(b"".join(runs.PixelData[16:].split(b"\xfe\xff\xdd\xe0")[:1]), 0.0, b"\xff" * 8)])
     runs.PixelData = lost
-    report = dataset(film, SOPClassUID=BASIC_TEXT_REPORT, PixelData=None, Rows=None, Columns=None, BitsStored=None)
+    report = dataset(film, PixelData=None, Rows=None, Columns=None, BitsStored=None, PixelRepresentation=None)
+    report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = BASIC_TEXT_REPORT
     return {
         "half.dcm": ("truncated", whole[: len(whole) // 2]),
         "header-only.dcm": ("truncated", whole[:400]),

@@ -130,7 +130,10 @@ def _check_complete(dataset: "Dataset", data: bytes) -> None:
     from pydicom.uid import UID
 
     begun = any(tag in data for tag in _PIXEL_DATA)
-    headless = "Image Storage" in dataset.get("SOPClassUID", UID("")).name and "BitsStored" not in dataset
+    headless = (
+        "Image Storage" in dataset.file_meta.get("MediaStorageSOPClassUID", UID("")).name
+        and "PixelRepresentation" not in dataset
+    )
     if begun or headless:
         raise ImageError("truncated", "the DICOM file ends before its pixels do")
     raise ImageError("no-pixel-data", "DICOM without pixels")
@@ -218,7 +221,7 @@ def _unsigned(raw: NDArray[Any], bits: int, signed: bool) -> Values:
     """Clear the bits above Bits Stored (overlays may live there) and shift signed values up to zero."""
     kind = np.uint8 if raw.dtype.itemsize == 1 else np.uint16
     flip = 1 << (bits - 1) if signed else 0  # in two's complement, toggling the sign bit adds half the range
-    return (raw.view(kind) & kind((1 << bits) - 1)) ^ kind(flip)
+    return (raw.astype(raw.dtype.newbyteorder("="), copy=False).view(kind) & kind((1 << bits) - 1)) ^ kind(flip)
 
 
 def _padding(dataset: "Dataset", values: Values, bits: int, signed: bool) -> NDArray[np.bool_] | None:
@@ -232,12 +235,14 @@ def _padding(dataset: "Dataset", values: Values, bits: int, signed: bool) -> NDA
 
 
 def _looked_up(dataset: "Dataset", raw: NDArray[Any]) -> tuple[Values, int]:
-    from pydicom.pixels.processing import apply_modality_lut
-
-    bits = int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])
+    """Apply the Modality LUT; pydicom's own knows only tables of 8 and 16 bits."""
+    item = dataset.ModalityLUTSequence[0]
+    entries, first, bits = (int(number) for number in item.LUTDescriptor)
     if not 8 <= bits <= 16:
         raise ImageError("unsupported-pixels", f"DICOM with a {bits}-bit Modality LUT")
-    return apply_modality_lut(raw, dataset).astype(np.uint8 if bits == 8 else np.uint16), bits
+    table = np.frombuffer(item.LUTData, np.uint16) if isinstance(item.LUTData, bytes) else np.array(item.LUTData)
+    table = table[: entries or 65536].astype(np.uint8 if bits == 8 else np.uint16)  # 0 stands for 65536 entries
+    return table[np.clip(raw.astype(np.int32) - first, 0, len(table) - 1)], bits
 
 
 def _window(dataset: "Dataset", slope: float, intercept: float) -> tuple[float, float] | None:
