@@ -49,6 +49,6 @@ class LabelRow:
 
     study_id: str
     labeler: str
-    """`chexpert`, `negbio` or `radiologist` (the hand-labelled test set)."""
+    """MIMIC-CXR: `chexpert`, `negbio`, `radiologist` (the test set); others: `chexbert`, `mesh`, `padchest`."""
     finding: str
     value: int

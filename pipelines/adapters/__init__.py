@@ -4,10 +4,14 @@ A new data set is one module with an `Adapter`, and one entry in `ADAPTERS` befo
 """
 
 from .base import Adapter, Dataset, DatasetError, DuplicateIdError
+from .chexpert_plus import CHEXPERT_PLUS
 from .folder import FOLDER
+from .iu_xray import IU_XRAY
 from .mimic import MIMIC
+from .padchest import PADCHEST
+from .rexgradient import REXGRADIENT
 
 __all__ = ["ADAPTERS", "Adapter", "Dataset", "DatasetError", "DuplicateIdError"]
 
-ADAPTERS: tuple[Adapter, ...] = (MIMIC, FOLDER)
+ADAPTERS: tuple[Adapter, ...] = (MIMIC, IU_XRAY, CHEXPERT_PLUS, PADCHEST, REXGRADIENT, FOLDER)
 """In the order in which they are asked."""

@@ -4,6 +4,7 @@ import csv
 import gzip
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +79,16 @@ class Adapter:
 
 @dataclass
 class Scan:
-    """Lists folders and keeps what went wrong, so that one sickly folder does not stop the rest."""
+    """Lists folders and keeps what went wrong, so that one sickly folder does not stop the rest.
+
+    Attributes:
+        dangling: links that lead nowhere.
+        others: files that are no images, by suffix.
+    """
 
     warnings: list[str] = field(default_factory=list)
     dangling: int = 0
+    others: Counter[str] = field(default_factory=Counter)
 
     def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
         """The visible entries of a folder by name, links last; links that lead nowhere are counted and left out."""

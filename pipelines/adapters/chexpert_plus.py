@@ -1,0 +1,89 @@
+"""CheXpert Plus: `df_chexpert_plus_240401.csv` beside PNG or DICOM files named train/patient00001/study1/view1_frontal.
+
+The table names JPEG files; the release holds PNG and DICOM of the same stem, in folders that differ by how it was
+fetched. One of the two must be on disk, not both. `report_fixed.json` brings CheXbert labels of whole reports.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..records import LabelRow, ReportRow
+from .base import Adapter, Dataset, DatasetError, Found, table, table_path
+from .folder import image_id
+from .listed import Listed, join, no_reports_elsewhere, prose
+
+TABLE = "df_chexpert_plus_240401.csv"
+LABELS = "report_fixed.json"
+_SECTIONS = {
+    "findings": "section_findings",
+    "impression": "section_impression",
+    "comparison": "section_comparison",
+    "technique": "section_technique",
+}
+_COMPONENTS = 4
+_SPLITS = {"train": "train", "valid": "validate", "test": "test"}
+
+
+def recognises(root: Path) -> bool:
+    """Whether the folder holds the release's table."""
+    return table_path(root, TABLE) is not None
+
+
+def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+    """List the images with their reports, split and labels.
+
+    Raises:
+        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
+        DuplicateIdError: one image is there as PNG and as DICOM.
+    """
+    no_reports_elsewhere(reports)
+    return join(root, _listed(root), _COMPONENTS, found)
+
+
+def _listed(root: Path) -> Iterator[Listed]:
+    labels = _labels(root / LABELS) if (root / LABELS).is_file() else {}
+    path = table_path(root, TABLE) or root / TABLE
+    required = ("path_to_image", "frontal_lateral", "ap_pa", "deid_patient_id", "split", *_SECTIONS.values())
+    for row in table(path, *required):
+        key = "/".join(image_id(row["path_to_image"]).split("/")[-_COMPONENTS:])
+        study = _study(row["path_to_image"])
+        details = {
+            "subject_id": row["deid_patient_id"],
+            "study_id": study,
+            "view_position": row["ap_pa"] or row["frontal_lateral"].upper() or None,
+            "official_split": _SPLITS.get(row["split"]),
+        }
+        yield Listed(key, details, _report(study, row, path.name), labels.get(study, ()))
+
+
+def _study(path_to_image: str) -> str:
+    """`patient00001/study1`, since a study's number counts within its patient."""
+    return "/".join(path_to_image.split("/")[-3:-1])
+
+
+def _report(study: str, row: Mapping[str, str], path: str) -> ReportRow:
+    texts = {name: prose(row[column]) for name, column in _SECTIONS.items()}
+    history = prose(row.get("section_clinical_history")) or prose(row.get("section_history"))
+    return ReportRow(study, row["deid_patient_id"], path, history=history, **texts)
+
+
+def _labels(path: Path) -> dict[str, list[LabelRow]]:
+    """CheXbert labels by study, from one JSON object a line; null stands for unmentioned."""
+    labels: dict[str, list[LabelRow]] = defaultdict(list)
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row: dict[str, Any] = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DatasetError("bad-table", f"{path}: line {number} is no JSON ({error}); download it") from error
+            study = _study(row.pop("path_to_image"))
+            labels[study] = [
+                LabelRow(study, "chexbert", name, int(value)) for name, value in row.items() if value is not None
+            ]
+    return labels
+
+
+CHEXPERT_PLUS = Adapter("CheXpert Plus", recognises, read)

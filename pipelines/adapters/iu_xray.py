@@ -1,0 +1,73 @@
+"""Indiana University chest X-rays (Open-i): as published (XML reports, PNG) or as Kaggle packs them (two tables, PNG).
+
+    ROOT/ecgen-radiology/1.xml …            Open-i reports; images anywhere below ROOT by name: CXR1_1_IM-0001-3001.png
+    ROOT/indiana_reports.csv, indiana_projections.csv       Kaggle; images by name: 1_IM-0001-4001.dcm.png
+
+A study is a patient: the collection has one each. There is no official split.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..records import LabelRow, ReportRow
+from .base import Adapter, Dataset, DatasetError, Found, table
+from .folder import image_id
+from .listed import Listed, join, no_reports_elsewhere, prose
+
+XML_FOLDER = "ecgen-radiology"
+REPORTS = "indiana_reports.csv"
+PROJECTIONS = "indiana_projections.csv"
+_SECTIONS = ("comparison", "indication", "findings", "impression")
+
+
+def recognises(root: Path) -> bool:
+    """Whether the folder holds the reports in one of the two forms."""
+    return (root / XML_FOLDER).is_dir() or (root / REPORTS).is_file()
+
+
+def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+    """List the images with their reports and MeSH codes.
+
+    Raises:
+        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
+        DuplicateIdError: one image lies in two folders.
+    """
+    no_reports_elsewhere(reports)
+    return join(root, _xml(root) if (root / XML_FOLDER).is_dir() else _kaggle(root), 1, found)
+
+
+def _xml(root: Path) -> Iterator[Listed]:
+    for path in sorted((root / XML_FOLDER).glob("*.xml")):
+        try:
+            document = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            raise DatasetError("bad-table", f"{path}: cannot be read ({error}); unpack the reports again") from error
+        study = f"CXR{path.stem}"
+        texts = {each.get("Label", "").lower(): prose(each.text) for each in document.iter("AbstractText")}
+        report = ReportRow(study, study, f"{XML_FOLDER}/{path.name}", **{name: texts.get(name) for name in _SECTIONS})
+        labels = _labels(study, [each.text or "" for each in document.iterfind("MeSH/major")])
+        for image in document.iter("parentImage"):
+            yield Listed(image.get("id", ""), {"subject_id": study, "study_id": study}, report, labels)
+
+
+def _kaggle(root: Path) -> Iterator[Listed]:
+    reports: dict[str, ReportRow] = {}
+    labels: dict[str, list[LabelRow]] = {}
+    for row in table(root / REPORTS, "uid", "MeSH", *_SECTIONS):
+        study = f"CXR{row['uid']}"
+        reports[study] = ReportRow(study, study, REPORTS, **{name: prose(row[name]) for name in _SECTIONS})
+        labels[study] = _labels(study, row["MeSH"].split(";"))
+    for row in table(root / PROJECTIONS, "uid", "filename", "projection"):
+        study = f"CXR{row['uid']}"
+        details = {"subject_id": study, "study_id": study, "view_position": row["projection"].upper() or None}
+        yield Listed(image_id(row["filename"]), details, reports.get(study), labels.get(study, ()))
+
+
+def _labels(study: str, headings: list[str]) -> list[LabelRow]:
+    """One label a MeSH heading, its qualifiers (`Opacity/lung/base/left`) left out."""
+    findings = {heading.partition("/")[0].strip() for heading in headings}
+    return [LabelRow(study, "mesh", finding, 1) for finding in sorted(findings) if finding]
+
+
+IU_XRAY = Adapter("IU X-ray", recognises, read)

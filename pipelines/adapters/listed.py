@@ -1,0 +1,96 @@
+"""Data sets that are a table of images beside a folder of files: how the two are brought together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..records import CatalogRow, LabelRow, ReportRow
+from .base import Dataset, DatasetError, DuplicateIdError, Found, Scan
+from .folder import by_id, image_files
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One image as its data set lists it.
+
+    Attributes:
+        key: last components of the file's path, without the suffix; releases differ in the folders above.
+        details: fields of `CatalogRow`.
+        report: of the image's study; may come with each of its images.
+        labels: of the image's study.
+    """
+
+    key: str
+    details: dict[str, Any]
+    report: ReportRow | None = None
+    labels: Iterable[LabelRow] = field(default_factory=tuple)
+
+
+def join(root: Path, listed: Iterable[Listed], components: int, found: Found) -> Dataset:
+    """Rows of the images on disk, each with what the list says about it.
+
+    Args:
+        root: folder that holds the images at any depth.
+        listed: the list.
+        components: how many components of a path its keys have.
+        found: told of each image found.
+
+    Raises:
+        DatasetError: `no-images`, where the disk has none.
+        DuplicateIdError: two files have the same key.
+    """
+    scan = Scan()
+    files = by_id(image_files(root, scan, found))
+    if not files:
+        raise DatasetError("no-images", f"{root}: its table is there, but no image; unpack the images below it")
+    ids = _by_key(files, components)
+    images: list[CatalogRow] = []
+    reports: dict[str, ReportRow] = {}
+    labels: set[LabelRow] = set()
+    missing = 0
+    for each in listed:
+        image_id = ids.pop(each.key, None)
+        if image_id is None:
+            missing += 1
+            continue
+        images.append(CatalogRow(image_id, files[image_id], **each.details))
+        labels.update(each.labels)
+        if each.report:
+            reports.setdefault(each.report.study_id, each.report)
+    warnings = scan.report(root)
+    if ids:
+        warnings.append(f"{root}: {len(ids)} images are in no table; they are catalogued without details")
+        images += (CatalogRow(image_id, files[image_id]) for image_id in ids.values())
+    return Dataset(images, list(reports.values()), sorted(labels, key=_order), missing, warnings)
+
+
+def prose(text: str | None) -> str | None:
+    """Text with white space collapsed; None where there is none."""
+    return " ".join((text or "").split()) or None
+
+
+def no_reports_elsewhere(reports: Path | None) -> None:
+    """Refuse report texts from elsewhere: these data sets bring their own.
+
+    Raises:
+        DatasetError: `bad-reports`.
+    """
+    if reports is not None:
+        raise DatasetError(
+            "bad-reports", f"{reports}: this data set's reports are in its own files; leave --reports out"
+        )
+
+
+def _by_key(files: Iterable[str], components: int) -> dict[str, str]:
+    ids: dict[str, str] = {}
+    for image_id in files:
+        key = "/".join(image_id.rsplit("/", components)[-components:])
+        known = ids.setdefault(key, image_id)
+        if known != image_id:
+            raise DuplicateIdError(f"{known} and {image_id} are both {key} of the data set; remove one copy")
+    return ids
+
+
+def _order(label: LabelRow) -> tuple[str, str, str]:
+    return label.study_id, label.labeler, label.finding

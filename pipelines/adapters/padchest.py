@@ -1,0 +1,63 @@
+"""PadChest: `PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv` beside 16-bit PNG files in folders 0 to 54.
+
+Reports are Spanish, stemmed and without sections: they become the `last_paragraph`. There is no official split.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..records import LabelRow, ReportRow
+from .base import Adapter, Dataset, Found, study_date, table, table_path, whole
+from .folder import image_id
+from .listed import Listed, join, no_reports_elsewhere, prose
+
+TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz"
+_VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "LATERAL", "COSTAL": "COSTAL"}
+_ABSENT = ("", "None", "nan")
+
+
+def recognises(root: Path) -> bool:
+    """Whether the folder holds the data set's table."""
+    return table_path(root, TABLE) is not None
+
+
+def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+    """List the images with their reports and radiographic findings.
+
+    Raises:
+        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
+        DuplicateIdError: one image lies in two folders.
+    """
+    no_reports_elsewhere(reports)
+    return join(root, _listed(root), 1, found)
+
+
+def _listed(root: Path) -> Iterator[Listed]:
+    path = table_path(root, TABLE) or root / TABLE
+    for row in table(path, "ImageID", "StudyID", "PatientID", "Projection", "Report", "Labels"):
+        study, patient = row["StudyID"], row["PatientID"]
+        report = ReportRow(study, patient, path.name, last_paragraph=prose(row["Report"]))
+        yield Listed(image_id(row["ImageID"]), _details(row), report, _labels(study, row["Labels"]))
+
+
+def _details(row: Mapping[str, str]) -> dict[str, str | int | None]:
+    rows, columns = (row.get(name, "") for name in ("Rows_DICOM", "Columns_DICOM"))
+    return {
+        "subject_id": row["PatientID"],
+        "study_id": row["StudyID"],
+        "view_position": _VIEWS.get(row["Projection"]),
+        "rows": None if rows in _ABSENT else whole(rows),
+        "columns": None if columns in _ABSENT else whole(columns),
+        "study_date": study_date(row.get("StudyDate_DICOM")),
+        "orientation": "Recumbent" if row["Projection"] == "AP_horizontal" else None,
+    }
+
+
+def _labels(study: str, names: str) -> list[LabelRow]:
+    """Findings and quality remarks (`suboptimal study`) as published, from a list in Python's notation."""
+    findings = {name.strip() for name in ast.literal_eval(names)} if names.startswith("[") else set()
+    return [LabelRow(study, "padchest", finding, 1) for finding in findings if finding]
+
+
+PADCHEST = Adapter("PadChest", recognises, read)
