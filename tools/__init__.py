@@ -19,6 +19,7 @@ TOOLS: tuple[Tool, ...] = (
     exposure.p01,
     exposure.p50,
     exposure.p99,
+    exposure.midpoint,
     exposure.grey_range,
     exposure.entropy,
     exposure.local_contrast,

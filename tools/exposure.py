@@ -58,11 +58,21 @@ def p99(film: Film) -> float | None:
     return _quantile(film, 0.99)
 
 
+@tool(version=1, unit="grey level", better="neither", bounds=GREY, domains=UNEQUALISED)
+def midpoint(film: Film) -> float:
+    """Middle between the film's own black and white; under-exposure raises it, over-exposure lowers it.
+
+    Over the whole film, shutters included: the black of unattenuated beam and of shutters is its fixed point.
+    """
+    low, high = film.once(_ends)
+    return (low + high) / 2
+
+
 @tool(version=1, unit="grey levels", better="higher", bounds=(0.0, 256.0), domains=UNEQUALISED)
-def grey_range(film: Film) -> float | None:
-    """Grey levels between the 1st and the 99th percentile; low contrast shrinks it."""
-    low, high = _quantile(film, 0.01), _quantile(film, 0.99)
-    return None if low is None or high is None else high - low
+def grey_range(film: Film) -> float:
+    """Grey levels between the film's own black and white; low contrast shrinks it. Over the whole film."""
+    low, high = film.once(_ends)
+    return high - low
 
 
 @tool(version=1, unit="bit", better="higher", bounds=(0.0, 8.0))
@@ -109,14 +119,26 @@ def _grey_counts(film: Film) -> Counts | None:
     return found if found.sum() >= MIN_PIXELS else None
 
 
+def _ends(film: Film) -> tuple[float, float]:
+    """1st and 99th percentile of the whole film at 256 px, where noise is averaged out."""
+    found = counts(film.view256)
+    return quantile(found, 0.01), quantile(found, 0.99)
+
+
 def _share(film: Film, levels: slice) -> float | None:
     found = film.once(_grey_counts)
     return None if found is None else float(found[levels].sum() / found.sum())
 
 
 def _quantile(film: Film, fraction: float) -> float | None:
-    found = film.once(_grey_counts)
+    found = film.once(_smooth_counts)
     return None if found is None else quantile(found, fraction)
+
+
+def _smooth_counts(film: Film) -> Counts | None:
+    """Counts in the field where noise is averaged out."""
+    found = counts(film.view256, film.inside(film.view256.shape))
+    return found if found.sum() >= MIN_PIXELS else None
 
 
 def _plateau(film: Film, lowest: int, highest: int) -> float | None:

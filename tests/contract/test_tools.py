@@ -98,6 +98,7 @@ RESPONDS_TO = (
     Response("exposure.p01", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("defocus",)),
     Response("exposure.p50", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("quantum_noise",)),
     Response("exposure.p99", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("defocus",)),
+    Response("exposure.midpoint", "presentation", {"under_exposure": 1, "over_exposure": -1}, ("quantum_noise",)),
     Response("exposure.grey_range", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
     Response("exposure.entropy", "presentation", {"low_contrast": -1}, ("quantum_noise", "defocus")),
     Response("exposure.local_contrast", "presentation", {"low_contrast": -1}, ("quantum_noise", "under_exposure")),
