@@ -96,7 +96,7 @@ def show(counts: Mapping[str, Any], as_json: bool) -> None:
 def warn(messages: Iterable[str]) -> None:
     """Print what a person should know but need not act on, one line each."""
     for message in messages:
-        err.print(f"lrrg: {message}", style="yellow", markup=False, highlight=False)
+        err.print(f"lrrg: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def facts(title: str, found: Mapping[str, Any]) -> None:

@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def catalog(
-    root: Annotated[Path, typer.Argument(help="a MIMIC-CXR tree, another data set, or any folder of images")],
+    root: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="MIMIC-CXR tree, other data set, any folder of images")
+    ],
     db: Db,
     reports: Annotated[Path | None, typer.Option(help="folder or zip of report texts outside the tree")] = None,
     as_json: Json = False,
