@@ -7,101 +7,134 @@ from numpy.typing import NDArray
 from .base import tool
 from .film import Film, Grey
 
-BLOCK = 8
+STROKE = 5
+"""Strokes of letters are narrower than this, in pixels of `view1024`."""
+STROKE_CONTRAST = 40
+EXTREMES = 0.005
+"""Text is as bright or as dark as this fraction of the film, at least."""
+WHITE, BLACK = (215, 250), (5, 30)
+"""Where the film itself may move the limits of white and black text."""
+GLYPH_HEIGHT = (5, 40)
+MOST_GLYPHS = 1500
+
 TILE = (512, 1024)
 """Native pixels (rows, columns) of the centre that the fine measures look at."""
+BLOCK = 8
+COMPRESSED = 1.5
+"""Blocking from which missing detail is the compression's doing."""
 BAND = 32
 """Rows averaged before a spectrum: few enough for lines that lean by a degree."""
 COARSEST_LINES = 10.0
 """Longest period of grid lines, in pixels."""
-
-STROKE = 7
-"""Widest stroke of a letter, in pixels of `view512`."""
-STROKE_CONTRAST = 60
-"""Grey levels by which a stroke stands out."""
-GLYPH_AREA = (6, 400)
-GLYPH_SIDE = 40
+CHANCE_LINES = 2.0
+"""Prominence that the spectrum of a film without a grid reaches by chance."""
+USUAL_LOSS = 1.5
+"""Octaves of diagonal detail that a film at its own resolution may lack."""
 
 
-@tool(version=1, unit="glyphs", better="lower", bounds=(0.0, 20000.0))
+@tool(version=1, unit="glyphs", better="lower", bounds=(0.0, 2.0 * MOST_GLYPHS))
 def text(film: Film) -> float:
-    """Number of small, strong strokes that stand alone, as letters and digits do.
+    """Number of letters and digits written in white or black.
 
-    Lead markers and dense clips count too; wires and ribs are too long.
+    Small, strong strokes at the end of the grey scale count when another of the same height stands beside them on
+    the same line, so specks, clips and crossing ribs do not. Single letters are missed.
     """
+    view = film.view1024
+    low, high = np.quantile(film.view256, (EXTREMES, 1 - EXTREMES))
     kernel = np.ones((STROKE, STROKE), np.uint8)
-    raised = cv2.morphologyEx(film.view512, cv2.MORPH_TOPHAT, kernel)
-    sunken = cv2.morphologyEx(film.view512, cv2.MORPH_BLACKHAT, kernel)
-    return float(_glyphs(raised) + _glyphs(sunken))
+    raised = cv2.compare(cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel), STROKE_CONTRAST, cv2.CMP_GT)
+    sunken = cv2.compare(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel), STROKE_CONTRAST, cv2.CMP_GT)
+    white = cv2.compare(view, float(np.clip(high, *WHITE)), cv2.CMP_GE) & raised
+    black = cv2.compare(view, float(np.clip(low, *BLACK)), cv2.CMP_LE) & sunken
+    return float(_in_line(_boxes(white)) + _in_line(_boxes(black)))
 
 
-def _glyphs(relief: NDArray[np.integer | np.floating]) -> int:
-    strokes = np.asarray(relief > STROKE_CONTRAST, np.uint8)
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
-    _, _, width, height, area = boxes[1:].T
-    small = (area >= GLYPH_AREA[0]) & (area < GLYPH_AREA[1]) & (width < GLYPH_SIDE) & (height < GLYPH_SIDE)
-    return int(small.sum())
+def _boxes(strokes: NDArray[np.integer | np.floating]) -> NDArray[np.float32]:
+    """Bounding boxes (x, y, width, height) of the strokes that have a letter's size: float32 (n, 4)."""
+    outlines = cv2.findContours(np.asarray(strokes, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    boxes = np.array([cv2.boundingRect(each) for each in outlines], np.float32).reshape(-1, 4)
+    width, height = boxes[:, 2], boxes[:, 3]
+    sized = (height >= GLYPH_HEIGHT[0]) & (height <= GLYPH_HEIGHT[1]) & (width >= 2) & (width <= 6 * height)
+    return boxes[sized][:MOST_GLYPHS]
+
+
+def _in_line(boxes: NDArray[np.float32]) -> int:
+    """Number of boxes with a neighbour of like height on the same line."""
+    x, y, width, height = boxes.T
+    middle, right = y + height / 2, x + width
+    taller = np.maximum(height[:, None], height)
+    gap = np.maximum(x - right[:, None], x[:, None] - right)
+    beside = (gap < 0.8 * taller) & (gap > -0.3 * taller)
+    alike = (np.abs(middle - middle[:, None]) < 0.2 * taller) & (taller < 1.3 * np.minimum(height[:, None], height))
+    neighbours = beside & alike
+    np.fill_diagonal(neighbours, False)
+    return int(neighbours.any(axis=1).sum())
 
 
 @tool(version=1, unit="ratio", better="lower", bounds=(0.0, 1e6))
 def blocking(film: Film) -> float | None:
     """How much larger the grey steps across JPEG's 8 px block edges are than the steps inside blocks.
 
-    About 1.2 for quality 95 and 4 and more from quality 40 down. Seen only where the film was not resized after
-    the compression. Absent on films smaller than four blocks.
+    About 1.1 for quality 95 and 2 and more from quality 40 down. Seen only where the film was not resized after the
+    compression. Absent on films smaller than four blocks.
     """
     tile = _tile(film)
     if min(tile.shape) < 4 * BLOCK:
         return None
     across = cv2.absdiff(tile[:, 1:], tile[:, :-1]).mean(axis=0)
     down = cv2.absdiff(tile[1:], tile[:-1]).mean(axis=1)
-    return float((_edge_ratio(across) + _edge_ratio(down)) / 2)
+    return (_edge_ratio(across) + _edge_ratio(down)) / 2
 
 
 def _edge_ratio(steps: NDArray[np.floating]) -> float:
+    """Step at the block edge over those at like phases of 2 and 4 px, which enlargement favours as well."""
     by_phase = steps[: len(steps) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=0)
-    return float(by_phase[-1] / (np.median(by_phase[:-1]) + 1e-3))
+    inside = max(by_phase[3], by_phase[1:7:2].mean())
+    return float(by_phase[-1] / (inside + 1e-3))
 
 
 @tool(version=1, unit="1", better="lower", bounds=(0.0, 100.0))
 def grid_lines(film: Film) -> float | None:
     """Prominence of the strongest periodic line pattern (anti-scatter grid) along rows or columns.
 
-    Height of the peak above the neighbouring log spectrum. The harmonics of 8 px blocks are left out.
-    Absent on films shorter than 128 px.
+    Log power of the peak over the neighbouring frequencies, less what films without a grid reach; harmonics of 8 px
+    blocks are left out. Absent on films shorter than 128 px.
     """
     tile = _tile(film)
     if min(tile.shape) < 128:
         return None
-    return max(_prominence(tile), _prominence(np.ascontiguousarray(tile.T)))
+    peak = max(_prominence(tile), _prominence(np.ascontiguousarray(tile.T)))
+    return max(0.0, peak - CHANCE_LINES)
 
 
 def _prominence(tile: Grey) -> float:
-    bands = tile[: len(tile) // BAND * BAND].reshape(-1, BAND, tile.shape[1]).mean(axis=1, dtype=np.float32)
-    bands -= cv2.blur(bands, (15, 1))
-    length = bands.shape[1]
-    power = (np.abs(np.fft.rfft(bands * np.hanning(length), axis=1)) ** 2).mean(axis=0)
-    height = np.log(power + 1e-3)
-    relief = height - cv2.blur(height[None].astype(np.float32), (31, 1))[0]
-    frequency = np.arange(len(relief)) / length
-    harmonic = np.abs(frequency * BLOCK - np.rint(frequency * BLOCK)) < 3 * BLOCK / length
-    return float(np.max(relief[(frequency > 1 / COARSEST_LINES) & ~harmonic], initial=0.0))
+    rows, length = len(tile) // BAND * BAND, tile.shape[1] // BLOCK * BLOCK
+    bands = tile[:rows, :length].reshape(-1, BAND, length).mean(axis=1, dtype=np.float32)
+    windowed = (bands - cv2.blur(bands, (15, 1))) * np.hanning(length)
+    power = (np.abs(np.fft.rfft(windowed, axis=1)) ** 2).mean(axis=0) + 1e-3
+    around = (31 * cv2.blur(power[None], (31, 1)) - 5 * cv2.blur(power[None], (5, 1)))[0] / 26
+    frequency = np.arange(len(power)) / length
+    blocks = np.abs(frequency * BLOCK - np.rint(frequency * BLOCK)) < 1.5 * BLOCK / length
+    return float(np.log(power / around)[(frequency > 1 / COARSEST_LINES) & ~blocks].max())
 
 
-@tool(version=1, unit="ratio", better="lower", bounds=(0.0, 1e3))
+@tool(version=1, unit="octaves", better="lower", bounds=(0.0, 10.0))
 def upsampling(film: Film) -> float | None:
-    """How much diagonal detail is missing at the native resolution, against half of it; enlarged films lack it.
+    """Diagonal detail missing at the native resolution against an eighth of it, beyond the usual: an enlarged film.
 
-    Heavy lossy compression removes fine detail as well. Absent on films smaller than 64 px.
+    Absent where `blocking` says that compression removed the detail, and on films smaller than 128 px.
     """
     tile = _tile(film)
-    if min(tile.shape) < 64:
+    if min(tile.shape) < 128 or (blocking(film) or 0.0) > COMPRESSED:
         return None
-    half = cv2.resize(tile, (tile.shape[1] // 2, tile.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return (_diagonal(np.asarray(half, np.uint8)) + 0.05) / (_diagonal(tile) + 0.05)
+    rows, columns = tile.shape
+    coarse = np.asarray(cv2.resize(tile, (columns // 8, rows // 8), interpolation=cv2.INTER_AREA), np.uint8)
+    loss = np.log2((_diagonal(coarse) + 0.05) / (_diagonal(tile) + 0.05))
+    return max(0.0, float(loss) - USUAL_LOSS)
 
 
 def _diagonal(tile: Grey) -> float:
+    """Mean of the 2 × 2 Haar diagonal detail's magnitude."""
     rows, columns = tile.shape[0] // 2 * 2, tile.shape[1] // 2 * 2
     even, odd = tile[:rows:2, :columns].astype(np.int16), tile[1:rows:2, :columns]
     detail = (even[:, ::2] - odd[:, ::2]) - (even[:, 1::2] - odd[:, 1::2])
