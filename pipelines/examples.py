@@ -1,0 +1,94 @@
+"""Measured films to fit and check a policy on: as they came, as MIMIC-CXR-JPG would hold them, spoiled on purpose."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from ..benchmark.degrade import degrade
+from ..benchmark.ladder import Ladder
+from ..benchmark.mimic import as_mimic
+from ..tools import TOOLS, Film, measure
+from ..tools.film import Grey
+from ..tools.image import ImageError, decode, read_bytes
+from .films import LabelledFilm
+from .settings import ReadSettings, SettingsError
+from .view import Advance
+
+
+class Example(NamedTuple):
+    """The measures of one film in one intensity domain."""
+
+    film: LabelledFilm
+    domain: str
+    measures: Mapping[str, float]
+    defect: str = ""
+    """Ladder defect the film was spoiled with; empty where it is as it came."""
+    severity: int = 0
+    """Severity on that ladder, 1 to 5; 0 where the film is as it came."""
+
+
+def read_film(path: Path, read: ReadSettings) -> Film:
+    """Decode one film.
+
+    Raises:
+        SettingsError: it cannot be read; the message names the file.
+    """
+    try:
+        return decode(read_bytes(path, max_bytes=read.max_bytes), max_pixels=read.max_pixels)
+    except ImageError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def plain(films: Iterable[LabelledFilm], read: ReadSettings, advance: Advance) -> list[Example]:
+    """Measure every film as it came."""
+    return [each for film in films for each in _counted(film, [read_film(film.path, read)], advance)]
+
+
+def examples(films: Iterable[LabelledFilm], read: ReadSettings, advance: Advance) -> list[Example]:
+    """Measure every film as it came and, unless it came equalised, after the transform of MIMIC-CXR-JPG."""
+    return [each for film in films for each in _counted(film, _domains(read_film(film.path, read)), advance)]
+
+
+def ladders(
+    films: Sequence[LabelledFilm], ladder: Ladder, severities: Iterable[int], read: ReadSettings, advance: Advance
+) -> list[Example]:
+    """Measure every film spoiled with every defect of a ladder, in both domains; a defect without degrees once."""
+    found: list[Example] = []
+    steps = [(name, s) for name, each in ladder.defects.items() for s in (severities if each.ordered else (5,))]
+    for film in films:
+        clean = read_film(film.path, read)
+        for defect, severity in steps:
+            spoiled = degrade(clean.pixels, defect, severity, key=film.path.name, ladder=ladder)
+            found += [_example(film, each, defect, severity) for each in _domains(Film(spoiled, clean.domain))]
+        advance()
+    return found
+
+
+def bases(films: Iterable[LabelledFilm], number: int) -> list[LabelledFilm]:
+    """Good films to spoil, taken from every source in turn, one a patient: at most `number`."""
+    by_source: dict[str, dict[str, LabelledFilm]] = defaultdict(dict)
+    for film in films:
+        if film.label == "good":
+            by_source[film.source].setdefault(film.patient, film)
+    turns = zip_longest(*(each.values() for _, each in sorted(by_source.items())))
+    return [film for film in chain.from_iterable(turns) if film is not None][:number]
+
+
+def _domains(film: Film) -> Iterator[Film]:
+    yield film
+    if film.domain != "equalised":
+        equalised: Grey = as_mimic(film.pixels if film.stored is None else film.stored)
+        yield Film(equalised, "equalised")
+
+
+def _counted(film: LabelledFilm, seen: Iterable[Film], advance: Advance) -> list[Example]:
+    found = [_example(film, each, "", 0) for each in seen]
+    advance()
+    return found
+
+
+def _example(film: LabelledFilm, seen: Film, defect: str, severity: int) -> Example:
+    measures = {f"{each.tool}.{each.metric}": each.value for each in measure(seen, TOOLS)}
+    return Example(film, seen.domain, measures, defect, severity)
