@@ -75,7 +75,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
 def _images(root: Path, tree: Tree) -> tuple[list[CatalogRow], int]:
     """Rows in the tree's order, and how many images the tables list that the tree lacks."""
     details, absent = _joined(root, METADATA, tree, _detail)
-    splits, absent_by_split = _joined(root, SPLIT, tree, lambda row: row["split"] or None)
+    splits, absent_by_split = _joined(root, SPLIT, tree, _split)
     nothing: dict[str, Any] = {}
     rows = [
         CatalogRow(dicom_id, *place, official_split=splits.get(dicom_id), **details.pop(dicom_id, nothing))
@@ -99,6 +99,14 @@ def _joined(
         else:
             absent += 1
     return picked, absent
+
+
+def _split(row: Mapping[str, str]) -> str:
+    if row["split"] not in ("train", "validate", "test"):
+        raise DatasetError(
+            "bad-table", f"{SPLIT}: {row['dicom_id']} is in split {row['split']!r}; use the published file"
+        )
+    return row["split"]
 
 
 def _detail(row: Mapping[str, str]) -> dict[str, Any]:
@@ -125,7 +133,12 @@ def _listed(root: Path) -> Iterator[str]:
     """
     if records := table_path(root, RECORDS):
         for row in table(records):
-            yield next(value for column, value in row.items() if "dicom" in column.lower())
+            named = [value for column, value in row.items() if "dicom" in column.lower()]
+            if not named:
+                raise DatasetError(
+                    "missing-column", f"{records}: no column of DICOM identifiers; is this the right file?"
+                )
+            yield named[0]
     elif names := table_path(root, FILE_NAMES):
         with opened(names) as lines:
             yield from (PurePosixPath(line.strip()).stem for line in lines)

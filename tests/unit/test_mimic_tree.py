@@ -144,6 +144,14 @@ def test_a_dicom_tree_with_its_record_list(tmp_path: Path, column: str):
     assert ([row.image_id for row in found.images], found.missing) == ([ONE], 2)
 
 
+def test_a_record_list_without_identifiers_is_named(tmp_path: Path):
+    (tmp_path / STUDY).mkdir(parents=True)
+    (tmp_path / STUDY / f"{ONE}.dcm").touch()
+    write_table(tmp_path / mimic.RECORDS, "subject_id,study_id,path", f"10000032,50414267,{STUDY}/{ONE}.dcm")
+    with pytest.raises(DatasetError, match=r"cxr-record-list\.csv\.gz: no column"):
+        mimic.read(tmp_path, None, quiet)
+
+
 def test_the_list_of_file_names_counts_what_is_missing(tmp_path: Path):
     (tmp_path / STUDY).mkdir(parents=True)
     (tmp_path / STUDY / f"{ONE}.jpg").touch()
@@ -189,6 +197,9 @@ def test_a_cut_off_or_wrong_table_is_an_error_that_names_it(root: Path):
     with pytest.raises(DatasetError, match=r"split\.csv\.gz.*download it again") as error:
         mimic.read(root, None, quiet)
     assert error.value.code == "bad-table"
+    write_table(root / mimic.SPLIT, "dicom_id,split", f"{ONE},val")
+    with pytest.raises(DatasetError, match="'val'; use the published file"):
+        mimic.read(root, None, quiet)
     write_table(root / mimic.SPLIT, "dicom_id,fold", f"{ONE},1")
     with pytest.raises(DatasetError, match=r"split\.csv\.gz: no column split") as error:
         mimic.read(root, None, quiet)
