@@ -144,7 +144,7 @@ def adjusted_gaps(
     where = Cell("T1")
     found: list[Row] = []
     for model, corpus in corpora.items():
-        statistics = metric.statistics(corpus)[adjusted.rows]
+        statistics = corpus.statistics(metric.statistics)[adjusted.rows]
         for name, weights in adjusted.weights.items():
             sides = [
                 by_patient(statistics[side] * weights[side, None], subjects[side], order).sums

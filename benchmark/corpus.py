@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ngram import Cider
+from .resample import Sums
 from .tokens import COMPLETE, Protocol
 
 POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, -1, -2
@@ -36,6 +37,7 @@ class Corpus:
     vocabulary: Collection[str] | None = None
     population: Sequence[str] | None = None
     _labels: dict[str, NDArray[np.int8]] = field(default_factory=dict, repr=False)
+    _statistics: dict[Callable[["Corpus"], Sums], Sums] = field(default_factory=dict, repr=False)
 
     @cached_property
     def tokens(self) -> list[tuple[list[str], list[str]]]:
@@ -56,6 +58,12 @@ class Corpus:
     def reference_labels(self) -> NDArray[np.int8]:
         """Finding values of the references, int8, shape (n, 14)."""
         return self._label_all(self.references)
+
+    def statistics(self, compute: Callable[["Corpus"], Sums]) -> Sums:
+        """Per-study statistics, shape (n, k), computed once however many metrics rest on them."""
+        if compute not in self._statistics:
+            self._statistics[compute] = compute(self)
+        return self._statistics[compute]
 
     def _tokens(self, text: str) -> list[str]:
         return self.protocol.tokens(text, self.vocabulary)

@@ -48,7 +48,7 @@ def primary_endpoints(
     Endpoints whose cells the benchmark does not hold are absent.
     """
     metric = METRICS[PRIMARY]
-    sums = {model: cell_sums(metric.statistics(corpus), cases, cells) for model, corpus in corpora.items()}
+    sums = {model: cell_sums(corpus.statistics(metric.statistics), cases, cells) for model, corpus in corpora.items()}
     ladder = [cell for cell in cells if cell.track == "T4" and cell.defect in unseen]
     found: list[Endpoint] = []
     for model in sums.keys() - {reference}:

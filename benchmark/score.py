@@ -69,7 +69,7 @@ def draw_scores(
     metric: Metric, corpora: Mapping[str, Corpus], cases: Sequence[Case], cells: Cells, *, draws: int, seed: int
 ) -> dict[str, dict[Cell, Drawn]]:
     """One metric's score and its bootstrap draws by model and cell."""
-    sums = {model: cell_sums(metric.statistics(corpus), cases, cells) for model, corpus in corpora.items()}
+    sums = {model: cell_sums(corpus.statistics(metric.statistics), cases, cells) for model, corpus in corpora.items()}
     keys = [(model, cell) for model in sums for cell in cells]
     drawn = draw([sums[model][cell] for model, cell in keys], metric.value, draws=draws, seed=seed)
     scores: dict[str, dict[Cell, Drawn]] = {model: {} for model in sums}

@@ -4,9 +4,6 @@ import sys
 
 import typer
 
-from ...agent.policy import PolicyError
-from ..errors import PoolError, StoreError
-from ..settings import SettingsError
 from . import annotate, benchmark, run
 
 app = typer.Typer(
@@ -21,15 +18,12 @@ for group in (annotate, benchmark, run):
 
 
 def main() -> None:
-    """Run one verb; known errors become one clear line and their exit code."""
+    """Run one verb; our own errors, which carry a `code`, become one clear line and an exit code."""
     try:
         app()
-    except (PolicyError, SettingsError) as error:
-        sys.exit(_complain(error, 2))
-    except (PoolError, StoreError) as error:
-        sys.exit(_complain(error, 4))
-
-
-def _complain(error: Exception, code: int) -> int:
-    typer.secho(f"lrrg: {error}", err=True, fg="red")
-    return code
+    except (ValueError, RuntimeError, ConnectionError) as error:
+        if not hasattr(error, "code"):
+            raise
+        typer.secho(f"lrrg: {error}", err=True, fg="red")
+        # What the caller gave is wrong, or the machine does not let us work.
+        sys.exit(2 if isinstance(error, ValueError) else 4)

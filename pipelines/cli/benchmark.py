@@ -1,5 +1,8 @@
 """Verbs of the LRRG benchmark: splits, score, labeler."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 PANEL = "Benchmark"
@@ -7,3 +10,50 @@ PANEL = "Benchmark"
 
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
+    app.command(rich_help_panel=PANEL)(splits)
+    app.command(rich_help_panel=PANEL)(score)
+
+
+def splits(
+    db: Annotated[Path, typer.Option("--db", help="database with verdicts and reports")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the benchmark's files")],
+    formats: Annotated[str, typer.Option("--format", help="any of parquet,r2gen,sharegpt")] = "parquet,r2gen,sharegpt",
+    seed: Annotated[str, typer.Option(help="of the hold-out, and of splits that no data set publishes")] = "lrrg-v1",
+) -> None:
+    """Materialise the LRRG (Low-quality Radiology Report Generation) benchmark: tracks, splits, training files."""
+    from ...benchmark.spec import Spec
+    from ..splits import materialise
+    from ..store import Store
+    from ..view import table
+
+    with Store.open(db) as store:
+        summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
+    table(("split or track", "cases"), [*summary.splits.items(), *summary.tracks.items()], title=str(out))
+    table(
+        ("", ""), [("studies without target", summary.without_target), ("test", summary.exported.test_studies_sha256)]
+    )
+
+
+def score(
+    splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
+    predictions: Annotated[list[Path], typer.Option("--predictions", help="JSONL with case_id and text; repeatable")],
+    out: Annotated[Path, typer.Option("--out", help="folder for tables and figures")],
+    protocol: Annotated[str, typer.Option(help="complete or r2gen-100")] = "complete",
+    reference: Annotated[str | None, typer.Option(help="model that robustness is measured against: plain SFT")] = None,
+    db: Annotated[Path | None, typer.Option("--db", help="also store the scores in this database")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000,
+    share: Annotated[bool, typer.Option("--share", help="aggregates only: no file names a study")] = False,
+) -> None:
+    """Score report models per track, regime, defect and severity, with patient-bootstrap intervals and floors."""
+    from ...benchmark.metrics import METRICS
+    from ..score import Options
+    from ..score import score as score_all
+    from ..score_files import save
+    from ..view import out as console
+    from ..view import progress
+
+    options = Options(protocol=protocol, reference=reference, draws=draws)
+    with progress("score", len(METRICS)) as advance:
+        scores = score_all(splits, predictions, options, advance)
+    for path in save(scores, out, db=db, share=share):
+        console.print(path)

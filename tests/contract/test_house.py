@@ -15,6 +15,7 @@ FENCES = {
     "langsmith": ("agent/",),
     "openai": ("agent/client.py",),
     "duckdb": ("pipelines/store",),
+    "matplotlib": ("pipelines/figures.py",),
     "torch": ("pipelines/finetune/",),
     "transformers": ("pipelines/finetune/",),
     "peft": ("pipelines/finetune/",),

@@ -14,7 +14,7 @@ def label_by_name(text: str):
 def score(name: str, pairs: list[tuple[str, str]]) -> float:
     corpus = Corpus([ours for ours, _ in pairs], [theirs for _, theirs in pairs], label_by_name)
     metric = METRICS[name]
-    return float(metric.value(metric.statistics(corpus).sum(0)))
+    return float(metric.value(corpus.statistics(metric.statistics).sum(0)))
 
 
 @pytest.mark.parametrize("name", METRICS)

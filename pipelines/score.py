@@ -1,0 +1,240 @@
+"""`lrrg score`: predictions of report models against a materialised benchmark, with floors, intervals and endpoints."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..benchmark.baselines import CONSTANT, floors
+from ..benchmark.cases import Case, Cell, aligned, counts, group, large_enough
+from ..benchmark.confounding import Adjustment, adjusted_gaps, adjustment
+from ..benchmark.corpus import Corpus
+from ..benchmark.endpoints import Endpoint, primary_endpoints
+from ..benchmark.labeler import label, signature
+from ..benchmark.metrics import METRICS
+from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of
+from ..benchmark.tokens import PROTOCOLS
+from .export import CASES, MANIFEST
+from .settings import SettingsError
+from .store import read_parquet
+from .view import Advance
+
+METRICS_VERSION = 1
+HEADLINE = ("bleu_4", "rouge_l", "cider", "micro_f1_14_uncertain_positive", "macro_f1_14_uncertain_positive")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a score depends on beside cases and predictions; all of it is in the signature.
+
+    Attributes:
+        protocol: how text becomes tokens, a name of `PROTOCOLS`.
+        reference: name of the plain fine-tuned model that robustness is measured against.
+        draws: bootstrap samples.
+        seed: of the draws.
+    """
+
+    protocol: str = "complete"
+    reference: str | None = None
+    draws: int = 10_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A materialised benchmark, read back."""
+
+    cases: Sequence[Case]
+    fingerprints: Mapping[str, str]
+    manifest: Mapping[str, Any]
+
+    @property
+    def scored(self) -> list[Case]:
+        """Cases that belong to a track."""
+        return [case for case in self.cases if case.tracks]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Everything `lrrg score` found; the writers only lay it out."""
+
+    rows: Sequence[Row]
+    per_case: Sequence[tuple[str, str, str, float | None]]
+    """(model, case_id, metric, value) of the headline metrics; None where one case alone has no value."""
+    endpoints: Sequence[Endpoint]
+    adjustment: Adjustment | None
+    sizes: Mapping[Cell, tuple[int, int]]
+    shown: frozenset[Cell]
+    models: Sequence[str]
+    signature: str
+    options: Options
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
+def score(splits: Path, predictions: Sequence[Path], options: Options, advance: Advance) -> Scores:
+    """Score every prediction file, and the floors, on every cell of the benchmark.
+
+    Args:
+        splits: folder that `lrrg splits` wrote.
+        predictions: JSONL files, one a model.
+        options: see `Options`.
+        advance: told after each metric.
+
+    Raises:
+        SettingsError: a file is missing or malformed, two files name one model, or the reference is none of them.
+        PredictionError: a case is missing, doubled or unknown.
+    """
+    benchmark = read_benchmark(splits)
+    cases = benchmark.scored
+    texts = {**floors(benchmark.cases, benchmark.fingerprints, label), **_answers(predictions, cases)}
+    if options.reference is not None and options.reference not in texts:
+        raise SettingsError(f"--reference {options.reference}: no such model; there are {', '.join(sorted(texts))}")
+    corpora = _corpora(benchmark, texts, options)
+    cells = group(cases)
+    shown = large_enough(cases, cells)
+    unseen = frozenset(benchmark.manifest["unseen_defects"])
+    roles = Roles(floor=CONSTANT, reference=options.reference, unseen=unseen)
+    adjusted = adjustment(cases)
+    rows: list[Row] = []
+    for metric in METRICS.values():
+        drawn = draw_scores(metric, corpora, cases, cells, draws=options.draws, seed=options.seed)
+        rows += rows_of(metric, drawn, shown, roles)
+        if adjusted and metric.name in HEADLINE and {Cell("T1", "high"), Cell("T1", "low")} <= shown:
+            rows += adjusted_gaps(metric, corpora, cases, adjusted, draws=options.draws, seed=options.seed)
+        advance()
+    return Scores(
+        rows=sorted(rows),
+        per_case=_per_case(corpora, cases),
+        endpoints=_endpoints(corpora, cases, {cell: cells[cell] for cell in shown}, unseen, options),
+        adjustment=adjusted,
+        sizes={cell: counts(cases, members) for cell, members in cells.items()},
+        shown=frozenset(shown),
+        models=sorted(texts),
+        signature=make_signature(benchmark, options),
+        options=options,
+        manifest=benchmark.manifest,
+    )
+
+
+def _per_case(corpora: Mapping[str, Corpus], cases: Sequence[Case]) -> list[tuple[str, str, str, float | None]]:
+    found: list[tuple[str, str, str, float | None]] = []
+    for model, corpus in corpora.items():
+        for name in HEADLINE:
+            metric = METRICS[name]
+            values = metric.value(corpus.statistics(metric.statistics)).tolist()
+            found += [
+                (model, case.case_id, name, None if math.isnan(value) else value)
+                for case, value in zip(cases, values, strict=True)
+            ]
+    return found
+
+
+def _endpoints(
+    corpora: Mapping[str, Corpus], cases: Sequence[Case], cells: Cells, unseen: frozenset[str], options: Options
+) -> list[Endpoint]:
+    """The declared endpoints; none without a reference model."""
+    if options.reference is None:
+        return []
+    return primary_endpoints(
+        corpora,
+        cases,
+        cells,
+        reference=options.reference,
+        unseen=unseen,
+        draws=options.draws,
+        seed=options.seed,
+    )
+
+
+def read_benchmark(splits: Path) -> Benchmark:
+    """Read what `lrrg splits` wrote.
+
+    Raises:
+        SettingsError: the folder holds no benchmark, or its cases are not those of its manifest.
+    """
+    path, manifest_path = splits / CASES, splits / MANIFEST
+    if not path.is_file() or not manifest_path.is_file():
+        raise SettingsError(f"{splits}: no {CASES} and {MANIFEST}; name a folder that lrrg splits wrote")
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest["files"][CASES]:
+        raise SettingsError(f"{path}: not the file {MANIFEST} describes; run lrrg splits again")
+    rows = read_parquet(path)
+    return Benchmark([_case(row) for row in rows], {row["image_id"]: row["fingerprint"] for row in rows}, manifest)
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    same = ("case_id", "study_id", "subject_id", "reference", "regime", "split", "image_id", "view", "defect")
+    return Case(
+        **{name: row[name] for name in same},
+        tracks=tuple(row["tracks"]),
+        aspects=tuple(row["aspects"]),
+        severity=row["severity"],
+        pair=row["pair"],
+        covariates=row["covariates"],
+    )
+
+
+def _answers(predictions: Sequence[Path], cases: Sequence[Case]) -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    for path in predictions:
+        model, answers = read_predictions(path)
+        if model in texts:
+            raise SettingsError(f"{path}: model {model} has another file already; give each model one file")
+        texts[model] = aligned(cases, answers, str(path))
+    return texts
+
+
+def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
+    """Model name and (case_id, text) of a JSONL file; the model is the records' `model`, else the file's stem.
+
+    Raises:
+        SettingsError: the file is missing, a line is no such record, or it mixes models.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such predictions file")
+    answers: list[tuple[str, str]] = []
+    models: set[str] = set()
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                answers.append((record["case_id"], record["text"]))
+                models.add(record.get("model") or path.stem)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise SettingsError(f"{path}:{number}: expected a JSON object with case_id and text") from error
+    if len(models) > 1:
+        raise SettingsError(f"{path}: holds several models ({', '.join(sorted(models))}); give each model one file")
+    return (models.pop() if models else path.stem), answers
+
+
+def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], options: Options) -> dict[str, Corpus]:
+    if options.protocol not in PROTOCOLS:
+        raise SettingsError(f"--protocol {options.protocol}: choose from {', '.join(PROTOCOLS)}")
+    protocol = PROTOCOLS[options.protocol]
+    references = [case.reference for case in benchmark.scored]
+    population = list({case.study_id: case.reference for case in benchmark.scored}.values())
+    train = [case.reference for case in benchmark.cases if case.split == "train"]
+    vocabulary = protocol.vocabulary(train) if protocol.minimum_count else None
+    return {model: Corpus(ours, references, label, protocol, vocabulary, population) for model, ours in texts.items()}
+
+
+def make_signature(benchmark: Benchmark, options: Options) -> str:
+    """Every setting a number depends on, in one line; changes whenever one of them does."""
+    manifest = benchmark.manifest
+    parts = {
+        "lrrg-metrics": METRICS_VERSION,
+        "proto": options.protocol,
+        "refs": manifest["spec"]["target"],
+        "studies": manifest["test_studies_sha256"][:12],
+        "cases": manifest["files"][CASES][:12],
+        "spec": manifest["spec_sha256"][:12],
+        "recipe": manifest["recipe_id"][:12],
+        "labeler": signature(),
+        "reference": options.reference or "none",
+        "draws": options.draws,
+        "seed": options.seed,
+    }
+    return "|".join(f"{name}:{value}" for name, value in parts.items())

@@ -1,0 +1,194 @@
+"""What `lrrg score` writes: Parquet, a Markdown report, a JSON card, figures; small cells are left out."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..benchmark.cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Cell
+from ..benchmark.confounding import IMBALANCED
+from ..benchmark.endpoints import MARGIN, PRIMARY
+from ..benchmark.score import Row
+from .figures import draw
+from .score import HEADLINE, Scores
+from .store import Store, write_parquet
+
+COLUMNS = {
+    **dict.fromkeys(("model", "track", "regime", "view", "defect"), "VARCHAR"),
+    "severity": "TINYINT",
+    **dict.fromkeys(("metric", "quantity"), "VARCHAR"),
+    **dict.fromkeys(("value", "low", "high"), "DOUBLE"),
+    "studies": "INTEGER",
+    "patients": "INTEGER",
+    "signature": "VARCHAR",
+}
+CASE_COLUMNS = {**dict.fromkeys(("model", "case_id", "metric"), "VARCHAR"), "value": "DOUBLE"}
+NATURAL_NOTE = (
+    "Gaps between regimes of natural films (T1) are performance disparities: sicker patients have worse films. "
+    "Only twins (T2, T3, T4) show the effect of degradation."
+)
+
+
+def table_rows(scores: Scores) -> list[tuple[Any, ...]]:
+    """Rows of `scores.parquet` and of the database's table `scores`."""
+    return [_table_row(row, scores) for row in scores.rows]
+
+
+def _table_row(row: Row, scores: Scores) -> tuple[Any, ...]:
+    size = scores.sizes.get(Cell(*row[1:6]), (None, None))
+    values = (None if math.isnan(value) else value for value in row[8:])
+    return (*row[:8], *values, *size, scores.signature)
+
+
+def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Path]:
+    """Write tables and figures to `out`, and the scores to `db` where one is named; returns the files' paths.
+
+    Args:
+        scores: what was found.
+        out: folder for `scores.parquet`, `report.md`, `card.json`, `per_case.parquet` and figures.
+        db: database whose table `scores` is replaced.
+        share: leave out what names a study, so that the folder may leave the machine.
+
+    Raises:
+        StoreError: the disk is full, or the database is in use.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / name for name in ("scores.parquet", "report.md", "card.json")]
+    write_parquet(files[0], COLUMNS, table_rows(scores))
+    files[1].write_text(markdown(scores), encoding="utf-8")
+    files[2].write_text(json.dumps(card(scores), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if not share:
+        files.append(out / "per_case.parquet")
+        write_parquet(files[-1], CASE_COLUMNS, scores.per_case)
+    if db is not None:
+        with Store.open(db) as store:
+            store.replace_scores(table_rows(scores))
+    return [*files, *draw(scores, out)]
+
+
+def card(scores: Scores) -> dict[str, Any]:
+    """Machine-readable summary: headline numbers, endpoints, and what they depend on."""
+    return {
+        "signature": scores.signature,
+        "options": asdict(scores.options),
+        "manifest": {key: scores.manifest[key] for key in sorted(scores.manifest.keys() - {"files"})},
+        "models": list(scores.models),
+        "endpoints": [each._asdict() for each in scores.endpoints],
+        "headline": [_finite(row._asdict()) for row in scores.rows if row.metric in HEADLINE and row.track == "T5"],
+        "suppressed_cells": len(scores.sizes.keys() - scores.shown),
+    }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+
+
+def markdown(scores: Scores) -> str:
+    """The report people read."""
+    parts = [
+        "# LRRG (Low-quality Radiology Report Generation) scores",
+        f"Signature: `{scores.signature}`",
+        "Intervals are 95 % patient-cluster bootstrap intervals. "
+        f"Cells under {MINIMUM_STUDIES} studies or {MINIMUM_PATIENTS} patients are left out "
+        f"({len(scores.sizes.keys() - scores.shown)} of {len(scores.sizes)}).",
+        *_endpoints(scores),
+        "## Whole official test split (T5)",
+        _grid(scores, [Cell("T5"), Cell("T5", view="AP"), Cell("T5", view="PA")], ("value", "difference_to_reference")),
+        "## Natural films by regime (T1)",
+        NATURAL_NOTE,
+        _grid(scores, [Cell("T1", regime) for regime in ("high", "borderline", "low")], ("value",)),
+        _grid(scores, [Cell("T1", "all", view) for view in ("all", "AP", "PA")], _GAPS),
+        *_adjusted(scores),
+        "## Twins (T2 within a study, T3 within a patient)",
+        _grid(scores, [Cell("T2"), Cell("T3")], _GAPS),
+        "## Synthetic twins (T4)",
+        _grid(scores, _defect_cells(scores), _SYNTHETIC),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_GAPS = ("gap", "retention", "retention_above_floor", "difference_in_differences")
+_SYNTHETIC = (
+    "drop",
+    "retention_above_floor",
+    "corruption_error",
+    "relative_corruption_error",
+    "difference_in_differences",
+    "mean_corruption_error",
+    "mean_relative_corruption_error",
+    "mean_difference_in_differences",
+    "worst_defect",
+)
+
+
+def _endpoints(scores: Scores) -> list[str]:
+    if not scores.endpoints:
+        return ["Declared endpoints: none, because no `--reference` model was named or no cell was large enough."]
+    lines = [
+        f"{each.model} | {each.endpoint} | {each.value:.4f} | {each.low:.4f} to {each.high:.4f} | {each.p_value:.4f} "
+        f"| {each.p_holm:.4f}"
+        for each in scores.endpoints
+    ]
+    return [
+        "## Declared endpoints",
+        f"On `{PRIMARY}`. P1: mean drop of `{scores.options.reference}` minus that of the model over the unseen "
+        f"defects of T4 (two-sided). P2: difference on T5, tested against a margin of -{MARGIN} (one-sided).",
+        _table(("model", "endpoint", "value", "95 % interval", "p", "p (Holm)"), lines),
+    ]
+
+
+def _adjusted(scores: Scores) -> list[str]:
+    adjusted = scores.adjustment
+    if adjusted is None:
+        return []
+    effective = "; ".join(f"{name} {high:.0f} high, {low:.0f} low" for name, (high, low) in adjusted.effective.items())
+    lines = [
+        f"{row.covariate}{' *' if abs(row.overlap) > IMBALANCED else ''} | {row.raw:.3f} | {row.standardised:.3f} "
+        f"| {row.overlap:.3f}"
+        for row in adjusted.balance
+    ]
+    return [
+        "### Adjusted for what is known of the patient",
+        _grid(scores, [Cell("T1")], ("gap_raw", "gap_standardised", "gap_overlap")),
+        f"Effective number of studies: {effective}. Standardised mean differences, low minus high "
+        f"(* above {IMBALANCED} after weighting):",
+        _table(("covariate", "raw", "standardised", "overlap-weighted"), lines),
+    ]
+
+
+def _defect_cells(scores: Scores) -> list[Cell]:
+    found = {Cell(*row[1:6]) for row in scores.rows if row.track == "T4" and row.defect and not row.severity}
+    return sorted(found, key=lambda cell: (cell.defect not in ("all", "seen", "unseen"), cell))
+
+
+def _grid(scores: Scores, cells: Sequence[Cell], quantities: Sequence[str]) -> str:
+    """One line a cell, quantity and model; the headline metrics side by side. Empty where nothing is shown."""
+    values = {(Cell(*row[1:6]), row.quantity, row.model, row.metric): row for row in scores.rows}
+    lines: list[str] = []
+    for cell in cells:
+        for quantity in quantities:
+            for model in scores.models:
+                found = [values.get((cell, quantity, model, metric)) for metric in HEADLINE]
+                if any(found):
+                    size = scores.sizes.get(cell)
+                    count = f"{size[0]} / {size[1]}" if size else ""
+                    lines.append(" | ".join((_name(cell), count, quantity, model, *map(_cell, found))))
+    return _table(("cell", "studies / patients", "quantity", "model", *HEADLINE), lines) if lines else ""
+
+
+def _name(cell: Cell) -> str:
+    parts = (cell.track, cell.regime, cell.view, cell.defect, str(cell.severity or ""))
+    return " ".join(part for part in parts if part and part != "all") + (" all" if cell.defect == "all" else "")
+
+
+def _cell(row: Row | None) -> str:
+    if row is None or math.isnan(row.value):
+        return "n/a"
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+
+
+def _table(columns: Sequence[str], lines: Iterable[str]) -> str:
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return head + "\n".join(f"| {line} |" for line in lines)

@@ -1,0 +1,141 @@
+"""`lrrg score` on a benchmark of judged synthetic films, from predictions on disk to files on disk."""
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lrrg.benchmark.baselines import CONSTANT, RETRIEVAL, TEMPLATE
+from lrrg.benchmark.cases import PredictionError
+from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.export import CASES
+from lrrg.pipelines.score import Options, make_signature, read_benchmark, score
+from lrrg.pipelines.score_files import save
+from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.store import Store, read_parquet
+from lrrg.tests.judged import judged_store
+
+OPTIONS = Options(reference="sft", draws=100)
+
+
+def silent(done: int = 1, **counts: int) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> dict[str, Path]:
+    """Database, benchmark folder, and predictions of two models; `sft` loses more words on degraded films."""
+    root = tmp_path_factory.mktemp("score")
+    database = judged_store(root / "verdicts.duckdb")
+    with Store.open(database) as store:
+        materialise(store, root / "splits", ("parquet",), Spec(synthetic=("motion", "tilt")))
+    for model, loss in (("sft", 0.15), ("dual", 0.02)):
+        rng = random.Random(model)
+        with (root / f"{model}.jsonl").open("w") as lines:
+            for case in read_benchmark(root / "splits").scored:
+                words = case.reference.split()
+                kept = [word for word in words if rng.random() > 0.1 + loss * case.severity]
+                lines.write(json.dumps({"case_id": case.case_id, "text": " ".join(kept), "model": model}) + "\n")
+    return {"db": database, "splits": root / "splits", "sft": root / "sft.jsonl", "dual": root / "dual.jsonl"}
+
+
+@pytest.fixture(scope="module")
+def scores(world):
+    return score(world["splits"], [world["sft"], world["dual"]], OPTIONS, silent)
+
+
+@pytest.fixture(scope="module")
+def written(scores, world, tmp_path_factory) -> dict[str, Path]:
+    """Folders that `save` filled, for keeping and for sharing."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("kept", "shared")}
+    save(scores, folders["kept"], db=world["db"], share=False)
+    save(scores, folders["shared"], db=None, share=True)
+    return folders
+
+
+def test_floors_are_always_scored(scores):
+    assert set(scores.models) == {"sft", "dual", CONSTANT, TEMPLATE, RETRIEVAL}
+
+
+def test_the_model_that_withstands_is_seen_to(scores):
+    found = {(row.model, row.quantity, row.defect): row for row in scores.rows if row.metric == "rouge_l"}
+    better = found["dual", "mean_difference_in_differences", "all"]
+    assert better.low > 0
+    assert found["sft", "mean_corruption_error", "all"].value == pytest.approx(1)
+    assert {each.endpoint for each in scores.endpoints if each.model == "dual"} == {"P1", "P2"}
+
+
+def test_every_row_is_signed_sized_and_large_enough(scores, world, written):
+    files = {path.name for path in written["kept"].iterdir()}
+    rows = read_parquet(written["kept"] / "scores.parquet")
+    assert {row["signature"] for row in rows} == {scores.signature}
+    plain = [row for row in rows if row["quantity"] == "value"]
+    assert all(row["studies"] >= 30 and row["patients"] >= 15 for row in plain)
+    assert {"per_case.parquet", "report.md", "card.json", "severity_rouge_l.svg", "forest_rouge_l.png"} <= files
+    with Store.open(world["db"], read_only=True) as store:
+        assert store.query("SELECT count(*) FROM scores").rows == [(len(rows),)]
+
+
+def test_shared_files_name_no_study(world, written):
+    ids = {row["study_id"].encode() for row in read_parquet(world["splits"] / CASES)}
+    references = {row["reference"].encode() for row in read_parquet(world["splits"] / CASES)}
+    assert not (written["shared"] / "per_case.parquet").exists()
+    for path in written["shared"].iterdir():
+        content = path.read_bytes()
+        assert not any(each in content for each in ids | references), path.name
+
+
+def test_the_report_says_which_gaps_are_effects(scores, written):
+    text = (written["shared"] / "report.md").read_text()
+    assert "performance disparities" in text
+    assert "overlap-weighted" in text
+    assert text.count("P1") >= 2
+    assert scores.signature in text
+
+
+def test_scoring_twice_gives_the_same_numbers(scores, world):
+    again = score(world["splits"], [world["dual"], world["sft"]], OPTIONS, silent)
+    # As text: a quantity without a value is NaN, which differs from itself.
+    assert repr(again.rows) == repr(scores.rows)
+    assert again.endpoints == scores.endpoints
+
+
+def test_the_signature_changes_with_every_setting(world):
+    benchmark = read_benchmark(world["splits"])
+    settings = [
+        OPTIONS,
+        replace(OPTIONS, protocol="r2gen-100"),
+        replace(OPTIONS, reference=None),
+        replace(OPTIONS, draws=200),
+        replace(OPTIONS, seed=1),
+    ]
+    signatures = {make_signature(benchmark, each) for each in settings}
+    assert len(signatures) == len(settings)
+    other = replace(benchmark, manifest={**benchmark.manifest, "spec_sha256": "0" * 64})
+    assert make_signature(other, OPTIONS) not in signatures
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("not json", ":1: expected"), ('{"case_id": "a"}', ":1: expected"), ("[]", ":1: expected")]
+)
+def test_a_malformed_line_is_named(world, tmp_path: Path, line: str, message: str):
+    (tmp_path / "bad.jsonl").write_text(line + "\n")
+    with pytest.raises(SettingsError, match=message):
+        score(world["splits"], [tmp_path / "bad.jsonl"], Options(draws=100), silent)
+
+
+def test_a_missing_prediction_stops_scoring(world, tmp_path: Path):
+    lines = world["sft"].read_text().splitlines(keepends=True)
+    (tmp_path / "short.jsonl").write_text("".join(lines[1:]))
+    with pytest.raises(PredictionError, match="1 of"):
+        score(world["splits"], [tmp_path / "short.jsonl"], Options(draws=100), silent)
+
+
+def test_an_edited_benchmark_is_refused(world, tmp_path: Path):
+    for path in world["splits"].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / CASES).write_bytes((tmp_path / CASES).read_bytes() + b"x")
+    with pytest.raises(SettingsError, match="run lrrg splits again"):
+        read_benchmark(tmp_path)
