@@ -32,7 +32,7 @@ USUAL_LOSS = 1.5
 """Octaves of diagonal detail that a film at its own resolution may lack."""
 
 
-@tool(version=1, unit="glyphs", better="lower", bounds=(0.0, 2.0 * MOST_GLYPHS))
+@tool(version=1, unit="glyphs", better="lower", bounds=(0.0, MOST_GLYPHS))
 def text(film: Film) -> float:
     """Number of letters and digits written in white or black.
 
@@ -40,18 +40,18 @@ def text(film: Film) -> float:
     the same line, so specks, clips and crossing ribs do not. Single letters are missed.
     """
     view = film.view1024
-    low, high = np.quantile(film.view256, (EXTREMES, 1 - EXTREMES))
+    low, high = np.quantile(film.view128, (EXTREMES, 1 - EXTREMES))
     kernel = np.ones((STROKE, STROKE), np.uint8)
-    raised = cv2.compare(cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel), STROKE_CONTRAST, cv2.CMP_GT)
-    sunken = cv2.compare(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel), STROKE_CONTRAST, cv2.CMP_GT)
-    white = cv2.compare(view, float(np.clip(high, *WHITE)), cv2.CMP_GE) & raised
-    black = cv2.compare(view, float(np.clip(low, *BLACK)), cv2.CMP_LE) & sunken
-    return float(_in_line(_boxes(white)) + _in_line(_boxes(black)))
+    raised = cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel) > STROKE_CONTRAST
+    sunken = cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel) > STROKE_CONTRAST
+    white = raised & (view >= int(np.clip(high, *WHITE)))
+    black = sunken & (view <= int(np.clip(low, *BLACK)))
+    return float(_in_line(_boxes(white | black)))
 
 
-def _boxes(strokes: NDArray[np.integer | np.floating]) -> NDArray[np.float32]:
+def _boxes(strokes: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Bounding boxes (x, y, width, height) of the strokes that have a letter's size: float32 (n, 4)."""
-    outlines = cv2.findContours(np.asarray(strokes, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    outlines = cv2.findContours(strokes.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     boxes = np.array([cv2.boundingRect(each) for each in outlines], np.float32).reshape(-1, 4)
     width, height = boxes[:, 2], boxes[:, 3]
     sized = (height >= GLYPH_HEIGHT[0]) & (height <= GLYPH_HEIGHT[1]) & (width >= 2) & (width <= 6 * height)
@@ -78,16 +78,21 @@ def blocking(film: Film) -> float | None:
     About 1.1 for quality 95 and 2 and more from quality 40 down. Seen only where the film was not resized after the
     compression. Absent on films smaller than four blocks.
     """
+    return film.once(_blocking)
+
+
+def _blocking(film: Film) -> float | None:
     tile = _tile(film)
     if min(tile.shape) < 4 * BLOCK:
         return None
-    across = cv2.absdiff(tile[:, 1:], tile[:, :-1]).mean(axis=0)
-    down = cv2.absdiff(tile[1:], tile[:-1]).mean(axis=1)
+    across = cv2.reduce(cv2.absdiff(tile[:, 1:], tile[:, :-1]), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+    down = cv2.reduce(cv2.absdiff(tile[1:], tile[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
     return (_edge_ratio(across) + _edge_ratio(down)) / 2
 
 
-def _edge_ratio(steps: NDArray[np.floating]) -> float:
+def _edge_ratio(profile: NDArray[np.integer | np.floating]) -> float:
     """Step at the block edge over those at like phases of 2 and 4 px, which enlargement favours as well."""
+    steps = profile.ravel()
     by_phase = steps[: len(steps) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=0)
     inside = max(by_phase[3], by_phase[1:7:2].mean())
     return float(by_phase[-1] / (inside + 1e-3))
@@ -125,7 +130,7 @@ def upsampling(film: Film) -> float | None:
     Absent where `blocking` says that compression removed the detail, and on films smaller than 128 px.
     """
     tile = _tile(film)
-    if min(tile.shape) < 128 or (blocking(film) or 0.0) > COMPRESSED:
+    if min(tile.shape) < 128 or (film.once(_blocking) or 0.0) > COMPRESSED:
         return None
     rows, columns = tile.shape
     coarse = np.asarray(cv2.resize(tile, (columns // 8, rows // 8), interpolation=cv2.INTER_AREA), np.uint8)
@@ -135,9 +140,7 @@ def upsampling(film: Film) -> float | None:
 
 def _diagonal(tile: Grey) -> float:
     """Mean of the 2 × 2 Haar diagonal detail's magnitude."""
-    rows, columns = tile.shape[0] // 2 * 2, tile.shape[1] // 2 * 2
-    even, odd = tile[:rows:2, :columns].astype(np.int16), tile[1:rows:2, :columns]
-    detail = (even[:, ::2] - odd[:, ::2]) - (even[:, 1::2] - odd[:, 1::2])
+    detail = cv2.filter2D(tile, cv2.CV_16S, np.array([[1, -1], [-1, 1]], np.float32))[1::2, 1::2]
     return float(np.abs(detail).mean())
 
 

@@ -16,7 +16,7 @@ def inversion(film: Film) -> float | None:
     """
     if not _frontal(film):
         return None
-    agreement = _agreement(film)
+    agreement = film.once(_agreement)
     return float(-agreement.min() - agreement.max())
 
 
@@ -29,7 +29,7 @@ def rotation(film: Film) -> float | None:
     """
     if not _frontal(film):
         return None
-    agreement = np.abs(_agreement(film))
+    agreement = np.abs(film.once(_agreement))
     return float(agreement[1:].max() - agreement[0])
 
 
@@ -42,7 +42,7 @@ def tilt(film: Film) -> float | None:
     """
     if not _frontal(film):
         return None
-    angle = float(chest.directions(chest.square(film)) @ chest.shipped().lean)
+    angle = float(chest.directions(film.once(chest.square)) @ chest.shipped().lean)
     return min(abs(angle), 90.0)
 
 
@@ -53,5 +53,5 @@ def _frontal(film: Film) -> bool:
 
 def _agreement(film: Film) -> chest.Floats:
     """Correlation with the mean chest after 0, 1, 2 and 3 quarter turns, each in [-1, 1]."""
-    pattern, template = chest.pattern(chest.square(film).pixels), chest.shipped().template
+    pattern, template = chest.pattern(film.once(chest.square).pixels), chest.shipped().template
     return np.array([float((np.rot90(pattern, turns) * template).sum()) for turns in range(4)], np.float32)
