@@ -7,7 +7,8 @@ class StoreError(RuntimeError):
     """The database cannot be used; raised before or instead of work, never half-way through a transaction.
 
     Attributes:
-        code: `missing`, `locked`, `newer-schema`, `older-schema`, `read-only-folder`, `disk-full` or `not-a-database`.
+        code: `missing`, `locked`, `newer-schema`, `older-schema`, `read-only-folder`, `disk-full`, `disk` (any other
+            trouble with the file), `not-a-database`, or `shard` (a broken file of `annotate --shard`).
     """
 
     def __init__(self, code: str, message: str):

@@ -23,6 +23,18 @@ COMMENT ON COLUMN schema_version.name IS 'Name of the file.';
 COMMENT ON COLUMN schema_version.applied_at IS 'When it was applied (UTC).';
 """
 Migration = tuple[int, str, str]
+_MEANING = (
+    (("different configuration",), "locked", "in use by this process already"),
+    (("not a valid DuckDB", "Is a directory"), "not-a-database", "not a DuckDB database; name another --db"),
+    (("version number",), "newer-schema", "written by a newer DuckDB; upgrade duckdb"),
+    (("ermission denied", "ead-only file system"), "read-only-folder", "cannot be written there; name another --db"),
+    (
+        ("No space left", "File too large", "quota exceeded"),
+        "disk-full",
+        "the disk is full; make room and run the same command again",
+    ),
+)
+"""What DuckDB says, the code it gets, and what to do about it."""
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
@@ -41,7 +53,7 @@ def connect(path: Path, *, read_only: bool, config: dict[str, Any] | None = None
     try:
         with translated(path):
             _migrate(connection, path, read_only)
-    except BaseException:
+    except StoreError:
         connection.close()
         raise
     return connection
@@ -56,27 +68,18 @@ def translated(path: Path) -> Iterator[None]:
     """Turn what DuckDB says about the file, the disk or the lock into a StoreError; other errors pass."""
     try:
         yield
-    except (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException) as error:
-        raise _store_error(path, str(error)) from error
-
-
-def _store_error(path: Path, said: str) -> StoreError:
-    holder = re.search(r"PID (\d+)", said)
-    first_line = said.partition("\n")[0]
-    if "Could not set lock" in said:
-        by = f"process {holder[1]}" if holder else "another process"
-        return StoreError("locked", f"{path}: in use by {by}; wait until it ends, or stop it")
-    if "different configuration" in said:
-        return StoreError("locked", f"{path}: in use by this process already")
-    if "not a valid DuckDB" in said or "Is a directory" in said:
-        return StoreError("not-a-database", f"{path}: not a DuckDB database; name another --db")
-    if "version number" in said:
-        return StoreError("newer-schema", f"{path}: written by a newer DuckDB; upgrade duckdb")
-    if "ermission denied" in said or "ead-only file system" in said:
-        return StoreError("read-only-folder", f"{path}: cannot be written there; name another --db")
-    if "No space left" in said or "File too large" in said or "quota" in said:
-        return StoreError("disk-full", f"{path}: the disk is full; make room and run the same command again")
-    return StoreError("disk", f"{path}: {first_line}")
+    except duckdb.Error as error:
+        said = str(error)
+        if "Could not set lock" in said:
+            holder = re.search(r"PID (\d+)", said)
+            by = f"process {holder[1]}" if holder else "another process"
+            raise StoreError("locked", f"{path}: in use by {by}; wait until it ends, or stop it") from error
+        for phrases, code, advice in _MEANING:
+            if any(phrase in said for phrase in phrases):
+                raise StoreError(code, f"{path}: {advice}") from error
+        if isinstance(error, duckdb.IOException):
+            raise StoreError("disk", f"{path}: {said.partition(chr(10))[0]}") from error
+        raise
 
 
 def migrations() -> list[Migration]:
@@ -89,15 +92,15 @@ def migrations() -> list[Migration]:
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
     known = migrations()
     applied = _applied(connection, path)
-    newest = known[-1][0]
-    if applied > newest:
-        raise StoreError("newer-schema", f"{path}: has schema {applied}, this lrrg knows {newest}; upgrade lrrg")
-    pending = [migration for migration in known if migration[0] > applied]
+    unknown = applied - {number for number, _, _ in known}
+    if unknown:
+        raise StoreError("newer-schema", f"{path}: has schema file {max(unknown)}, which this lrrg lacks; upgrade lrrg")
+    pending = [migration for migration in known if migration[0] not in applied]
     if pending and read_only:
-        raise StoreError("older-schema", f"{path}: has schema {applied} of {newest}; run lrrg catalog on it once")
-    if not pending:
-        return
-    create_schema(connection, pending)
+        names = ", ".join(name for _, name, _ in pending)
+        raise StoreError("older-schema", f"{path}: lacks {names}; run lrrg catalog on it once")
+    if pending:
+        create_schema(connection, pending)
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection, pending: Sequence[Migration] | None = None) -> None:
@@ -109,13 +112,13 @@ def create_schema(connection: duckdb.DuckDBPyConnection, pending: Sequence[Migra
             connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", [number, name, now()])
 
 
-def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> set[int]:
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not tables:
-        return 0
-    if "schema_version" not in tables:
+    if tables and "schema_version" not in tables:
         raise StoreError("not-a-database", f"{path}: a DuckDB database, but not one of lrrg's; name another --db")
-    return connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
+    if not tables:
+        return set()
+    return {version for (version,) in connection.execute("SELECT version FROM schema_version").fetchall()}
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""`lrrg sql`: reads this database, and nothing else."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from lrrg.pipelines import sql
+from lrrg.pipelines.errors import QueryError
+from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.store import Store
+from lrrg.tests import stored
+from lrrg.tests.stored import IDS, RECIPE, rows
+
+
+@pytest.fixture
+def answered(tmp_path: Path) -> Path:
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path) as store:
+        store.add_images(tmp_path, rows(IDS))
+        store.register_recipe(RECIPE)
+        store.write([stored.verdict(name, k) for k, name in enumerate(IDS)], RECIPE.recipe_id, "run")
+    return path
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "DELETE FROM verdict",
+        "CREATE TABLE mine AS FROM labels",
+        "COPY labels TO '{folder}/out.csv'",
+        "ATTACH '{folder}/other.duckdb'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SELECT 1; DROP TABLE verdict",
+        "FROM read_text('{folder}/secret.txt')",
+        "FROM '{folder}/secret.csv'",
+        "EXPLAIN ANALYZE DELETE FROM verdict",
+        "SELECT nothing FROM labels",
+        "SELEC 1",
+        "",
+    ],
+)
+def test_sql_does_nothing_but_read_this_database(answered: Path, tmp_path: Path, asked: str):
+    for name in ("secret.txt", "secret.csv"):
+        (tmp_path / name).write_text("secret,1\n")
+    before = sorted(tmp_path.iterdir()), answered.read_bytes()
+    with pytest.raises(QueryError) as caught:
+        sql.first_page(answered, asked.format(folder=tmp_path))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(QueryError):
+        sql.write(answered, asked.format(folder=tmp_path), "parquet", tmp_path / "out.parquet")
+    assert (sorted(tmp_path.iterdir()), answered.read_bytes()) == before
+
+
+def test_sql_formats_hold_the_same_rows(answered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    asked = "SELECT image_id, quality, defects FROM labels ORDER BY image_id;"
+    page = sql.first_page(answered, asked)
+    assert (page.columns, len(page.rows), page.cut) == (("image_id", "quality", "defects"), 40, False)
+    sql.write(answered, asked, "parquet", tmp_path / "o.parquet")
+    sql.write(answered, asked, "csv", tmp_path / "o.csv")
+    sql.write(answered, asked, "json", None)
+    with duckdb.connect() as connection:
+        assert connection.execute(f"FROM '{tmp_path}/o.parquet'").fetchall() == page.rows
+        text = f"SELECT image_id, quality, defects::JSON::VARCHAR[] FROM read_csv('{tmp_path}/o.csv')"
+        assert connection.execute(text).fetchall() == page.rows
+        (tmp_path / "o.json").write_text(capsys.readouterr().out)
+        assert connection.execute(f"FROM read_json('{tmp_path}/o.json')").fetchall() == page.rows
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lrrg.duckdb", "o.csv", "o.json", "o.parquet"]
+
+
+def test_a_table_is_cut_and_says_so(answered: Path):
+    page = sql.first_page(answered, "SELECT a.image_id FROM labels AS a, labels")
+    assert (len(page.rows), page.cut) == (sql.SHOWN, True)
+
+
+def test_parquet_needs_a_file(answered: Path):
+    with pytest.raises(SettingsError, match="--out"):
+        sql.write(answered, "SELECT 1", "parquet", None)

@@ -1,0 +1,92 @@
+"""What a killed writer and a full disk leave behind: all that was acknowledged, once."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lrrg.pipelines.store import Store
+from lrrg.tests import stored
+from lrrg.tests.stored import RECIPE, rows, table
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from lrrg.pipelines.store import Store
+from lrrg.tests import stored
+recipe = stored.recipe()
+with Store.open(Path(sys.argv[1])) as store:
+    store.query("SET checkpoint_threshold = '64KB'")
+    for _ in itertools.count():
+        batch = list(store.pending(recipe.recipe_id, limit=16))
+        if not batch:
+            break
+        store.write([stored.verdict(each.image_id, int(each.image_id[1:])) for each in batch], recipe.recipe_id, "run")
+        print(*(each.image_id for each in batch), flush=True)
+"""
+FILL_DISK = """
+import resource, sys
+from pathlib import Path
+from lrrg.pipelines.store import Store, StoreError
+from lrrg.tests import stored
+recipe = stored.recipe()
+try:
+    with Store.open(Path(sys.argv[1])) as store:
+        size = Path(sys.argv[1]).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 65536, size + 65536))
+        for batch in range(100):
+            ids = [f"i{k}" for k in range(batch * 256, batch * 256 + 256)]
+            store.write([stored.verdict(name, batch) for name in ids], recipe.recipe_id, "run")
+            print(batch, flush=True)
+except StoreError as error:
+    sys.exit(error.code)
+"""
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_writer_loses_nothing_acknowledged_and_doubles_nothing(tmp_path: Path, kills: int):
+    path, draw = tmp_path / "lrrg.duckdb", random.Random(kills)
+    ids = [f"i{k:04d}" for k in range(160 * kills)]
+    with Store.open(path) as store:
+        store.add_images(tmp_path, rows(ids))
+        store.register_recipe(RECIPE)
+    acknowledged: set[str] = set()
+    for _ in range(kills):
+        writer = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        acknowledged |= set(writer.stdout.readline().split())
+        time.sleep(draw.uniform(0, 0.15))
+        writer.send_signal(signal.SIGKILL)
+        acknowledged |= set(writer.communicate()[0].rpartition("\n")[0].split())
+        with Store.open(path) as store:
+            here = [name for (name,) in store.query("SELECT image_id FROM verdict").rows]
+            labels = {name for (name,) in store.query("SELECT image_id FROM labels").rows}
+        assert len(here) == len(set(here))
+        assert acknowledged <= set(here)
+        assert labels == set(here)
+    subprocess.run([sys.executable, "-c", WRITE_FOR_EVER, str(path)], check=True, capture_output=True)
+    undisturbed = tmp_path / "undisturbed.duckdb"
+    with Store.open(undisturbed) as other:
+        other.add_images(tmp_path, rows(ids))
+        other.write([stored.verdict(name, int(name[1:])) for name in ids], RECIPE.recipe_id, "run")
+        expected = table(other)
+    with Store.open(path) as store:
+        assert table(store) == expected
+
+
+def test_a_full_disk_is_named_and_costs_nothing_committed(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    ids = [f"i{k}" for k in range(25_600)]
+    with Store.open(path) as store:
+        store.add_images(tmp_path, rows(ids))
+        store.register_recipe(RECIPE)
+    done = subprocess.run([sys.executable, "-c", FILL_DISK, str(path)], capture_output=True, text=True)
+    assert done.stderr.strip().splitlines()[-1] == "disk-full"
+    batches = len(done.stdout.split())
+    with Store.open(path) as store:
+        (count,) = store.query("SELECT count(*) FROM verdict").rows[0]
+        assert batches * 256 <= count <= (batches + 1) * 256
+        assert len(store.pending(RECIPE.recipe_id)) == 25_600 - count

@@ -1,0 +1,146 @@
+"""Who may open the database file, and what everyone else is told."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+from lrrg.pipelines.errors import StoreError
+from lrrg.pipelines.store import Store
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lrrg.pipelines.store import Store
+with Store.open(Path(sys.argv[1])):
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+def code_of(path: Path, **how) -> tuple[str, str]:
+    with pytest.raises(StoreError) as caught, Store.open(path, **how):
+        pass
+    assert str(path) in str(caught.value)
+    return caught.value.code, str(caught.value)
+
+
+def test_a_reader_does_not_create_a_database(tmp_path: Path):
+    assert code_of(tmp_path / "none.duckdb", read_only=True)[0] == "missing"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_second_process_is_told_who_holds_the_database(tmp_path: Path, read_only: bool):
+    path = tmp_path / "lrrg.duckdb"
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "open\n"
+        code, message = code_of(path, read_only=read_only)
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert code == "locked"
+    assert f"process {holder.pid}" in message
+    with Store.open(path) as store:
+        assert store.query("SELECT count(*) FROM image").rows == [(0,)]
+
+
+def test_a_writer_cannot_be_read_beside_itself(tmp_path: Path):
+    with Store.open(tmp_path / "lrrg.duckdb"):
+        assert code_of(tmp_path / "lrrg.duckdb", read_only=True)[0] == "locked"
+
+
+def test_two_readers_share_a_database(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path):
+        pass
+    count = "from pathlib import Path; import sys; from lrrg.pipelines.store import Store\n"
+    count += "with Store.open(Path(sys.argv[1]), read_only=True) as s: print(s.query('FROM image').rows)"
+    with Store.open(path, read_only=True):
+        done = subprocess.run([sys.executable, "-c", count, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path) as store:
+        store.query("INSERT INTO schema_version VALUES (999, '999_future.sql', now()::TIMESTAMP)")
+    for read_only in (False, True):
+        code, message = code_of(path, read_only=read_only)
+        assert code == "newer-schema"
+        assert "upgrade lrrg" in message
+
+
+def test_a_reader_cannot_migrate_but_a_writer_does(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path) as store:
+        store.query("DROP VIEW reports")
+        store.query("DROP VIEW recipes")
+        store.query("DROP VIEW runs")
+        store.query("DROP VIEW failures")
+        store.query("DROP VIEW measurements")
+        store.query("DELETE FROM schema_version WHERE version = 5")
+    assert code_of(path, read_only=True)[0] == "older-schema"
+    with Store.open(path) as store:
+        assert store.query("FROM reports").rows == []
+
+
+def test_other_files_are_left_alone(tmp_path: Path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database")
+    assert code_of(text)[0] == "not-a-database"
+    assert text.read_text() == "not a database"
+    other = tmp_path / "other.duckdb"
+    with duckdb.connect(str(other)) as connection:
+        connection.execute("CREATE TABLE theirs (a INTEGER)")
+    assert code_of(other)[0] == "not-a-database"
+    with duckdb.connect(str(other)) as connection:
+        assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("theirs",)]
+    assert code_of(tmp_path)[0] == "not-a-database"
+
+
+@pytest.fixture
+def shown_folder() -> Iterator[Path]:
+    """A folder whose files everyone may read and, at the end, its owner may remove."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As somebody whom permissions bind; they do not bind root."""
+    was = os.geteuid()
+    os.seteuid(65534 if was == 0 else was)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+def test_a_read_only_folder_is_named(shown_folder: Path):
+    shown_folder.chmod(0o555)
+    with unprivileged():
+        assert code_of(shown_folder / "lrrg.duckdb")[0] == "read-only-folder"
+        assert code_of(shown_folder / "none" / "lrrg.duckdb")[0] == "read-only-folder"
+
+
+def test_a_read_only_file_is_named_and_can_be_read(shown_folder: Path):
+    path = shown_folder / "lrrg.duckdb"
+    with Store.open(path):
+        pass
+    path.chmod(0o444)
+    shown_folder.chmod(0o555)
+    with unprivileged():
+        assert code_of(path)[0] == "read-only-folder"
+        with Store.open(path, read_only=True) as store:
+            assert store.query("FROM image").rows == []
