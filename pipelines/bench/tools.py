@@ -1,0 +1,123 @@
+"""`lrrg bench tools`: how well each tool answers its defect and no other, why the textbook measures stay out, speed.
+
+Only patients of the reporting half count here; parameters were chosen on the others. Sources differ in export and pixel
+size, so clean and spoiled films are compared within a source and the pairs of all sources pooled.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...benchmark.statistics import auroc
+from ...tools import Domain
+from ..films import labelled_films
+from ..settings import SettingsError
+from .claims import BOTH, CLAIMS, TEXTBOOK, Claim
+from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb
+from .speed import speed
+
+MIN_FILMS = 3
+"""Good films a source must have to be compared with itself."""
+
+
+class Grid(NamedTuple):
+    """A table as the terminal view and JSON want it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+
+
+def report(root: Path, advance: Callable[..., None]) -> list[Grid]:
+    """Measure everything on the labelled films below `root`.
+
+    Raises:
+        SettingsError: no labelled films, or too few good ones of the reporting half and size.
+    """
+    good = [film for film in labelled_films(root) if film.label == "good" and film.reporting]
+    ladders: list[Rungs] = []
+    for rungs in climb(good):
+        ladders.append(rungs)
+        advance()
+    sources = [name for name in sorted({each.source for each in ladders}) if _count(ladders, name) >= MIN_FILMS]
+    if not sources:
+        raise SettingsError(f"{root}: fewer than {MIN_FILMS} good films of {MIN_SIDE} px in each source; add films")
+    films = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
+    return [_answers(ladders, sources, films), _textbook(ladders, sources, films), _speed()]
+
+
+def _count(ladders: Sequence[Rungs], source: str) -> int:
+    return sum(each.source == source for each in ladders)
+
+
+def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> Grid:
+    rows: list[tuple[object, ...]] = []
+    for claim in CLAIMS:
+        for domain in claim.domains:
+            pooled = _areas(ladders, sources, claim.measure, domain, claim.defect, claim.sign)
+            each = [_areas(ladders, [name], claim.measure, domain, claim.defect, claim.sign) for name in sources]
+            met = "yes" if _met(claim, pooled) else "no"
+            shown = (_shown(pooled), met, *(_shown(areas) for areas in each))
+            rows.append((claim.measure, domain, claim.defect, claim.wanted, *shown))
+    columns = ("measure", "domain", "defect", "wanted", "AUROC 1/2/3", "met", *sources)
+    return Grid(f"Tools against defects of severity 1/2/3 ({films})", columns, rows)
+
+
+def _textbook(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> Grid:
+    rows: list[tuple[object, ...]] = []
+    for name, sign, defects in TEXTBOOK:
+        for defect in defects:
+            areas = (_shown(_areas(ladders, sources, name, domain, defect, sign)) for domain in BOTH)
+            rows.append((name, "its own" if defect == defects[0] else "what fools it", defect, *areas))
+    columns = ("textbook measure", "", "defect", *BOTH)
+    return Grid(f"Why textbook measures stay out: AUROC at severity 1/2/3 ({films})", columns, rows)
+
+
+def _speed() -> Grid:
+    rows: list[tuple[object, ...]] = [(name, f"{ms:.2f}", f"{ratio:.2f}") for name, ms, ratio in speed()]
+    return Grid("CPU on a film of 2544 x 3056 px, JPEG quality 95", ("step", "ms", "of imdecode"), rows)
+
+
+def _areas(
+    ladders: Sequence[Rungs], sources: Sequence[str], measure: str, domain: Domain, defect: str, sign: int
+) -> list[float]:
+    """AUROC of `sign * measure` for films with the defect, by severity; pairs of one source only.
+
+    A defect without degrees gives one figure. NaN where no film of any source has the measure.
+    """
+    found = []
+    for severity in SEVERITIES:
+        if all((domain, defect, severity) not in each.values for each in ladders):
+            continue
+        clean = [_column(ladders, source, measure, (domain, "", 0)) for source in sources]
+        spoiled = [_column(ladders, source, measure, (domain, defect, severity)) for source in sources]
+        found.append(_pooled(clean, spoiled, sign))
+    return found
+
+
+def _column(ladders: Sequence[Rungs], source: str, measure: str, key: tuple[Domain, str, int]) -> list[float]:
+    films = (each.values.get(key, {}) for each in ladders if each.source == source)
+    return [values[measure] for values in films if measure in values]
+
+
+def _pooled(clean: Sequence[list[float]], spoiled: Sequence[list[float]], sign: int) -> float:
+    """AUROC over all pairs of one source each: the sources' AUROC weighted by their pairs."""
+    areas, pairs = [0.0], [0]
+    for negative, positive in zip(clean, spoiled, strict=True):
+        if negative and positive:
+            truth = [False] * len(negative) + [True] * len(positive)
+            areas.append(auroc(sign * np.array(negative + positive), truth))
+            pairs.append(len(negative) * len(positive))
+    return float(np.average(areas, weights=pairs)) if sum(pairs) else float("nan")
+
+
+def _met(claim: Claim, areas: Sequence[float]) -> bool:
+    """Whether every severity lies within the target, to the two digits printed."""
+    bounds = zip(areas, claim.least, strict=False)
+    return all(least <= round(area, 2) <= claim.most for area, least in bounds)
+
+
+def _shown(areas: Sequence[float]) -> str:
+    return "/".join(f"{area:.2f}" for area in areas)

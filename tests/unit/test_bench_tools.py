@@ -1,0 +1,79 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+from lrrg.benchmark.ladder import read_ladder
+from lrrg.benchmark.phantom import phantom
+from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim
+from lrrg.pipelines.bench.ladders import Rungs
+from lrrg.pipelines.bench.textbook import MEASURES
+from lrrg.pipelines.bench.tools import _areas, _met, report
+from lrrg.pipelines.settings import SettingsError
+from lrrg.tools import TOOLS
+
+
+def test_claims_name_measures_domains_and_defects_that_exist():
+    tools = {each.name: each for each in TOOLS}
+    defects = read_ladder().defects
+    for claim in CLAIMS:
+        assert set(claim.domains) <= set(tools[claim.measure].domains), claim
+        assert claim.defect in defects
+    for name, _, shown in TEXTBOOK:
+        assert name in MEASURES
+        assert set(shown) <= set(defects)
+
+
+def rungs(source: str, clean: float, spoiled: float) -> Rungs:
+    return Rungs(source, {("presentation", "", 0): {"m": clean}, ("presentation", "defocus", 1): {"m": spoiled}})
+
+
+def test_films_are_compared_within_their_source_only():
+    ladders = [rungs("a", k, k + 10) for k in range(4)] + [rungs("b", 100 + k, 110 + k) for k in range(4)]
+    assert _areas(ladders, ["a", "b"], "m", "presentation", "defocus", 1) == [1.0]
+    assert _areas(ladders, ["a", "b"], "m", "presentation", "defocus", -1) == [0.0]
+    mixed = [*ladders, *(rungs("c", k, k) for k in range(4))]
+    assert _areas(mixed, ["a", "c"], "m", "presentation", "defocus", 1) == [0.75]
+
+
+def test_a_claim_is_met_only_if_every_severity_lies_in_its_range():
+    rises = Claim("m", ("presentation",), "defocus", 1, (0.85, 0.96, 0.98))
+    deaf = Claim("m", ("presentation",), "defocus", 1, (0.4, 0.4, 0.4), 0.6)
+    assert _met(rises, [0.9, 0.96, 1.0])
+    assert not _met(rises, [0.9, 0.95, 1.0])
+    assert _met(deaf, [0.41, 0.5, 0.6])
+    assert not _met(deaf, [0.41, 0.5, 0.62])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_textbook_measures_give_finite_numbers(measure: str):
+    view = np.clip(np.random.default_rng(0).normal(120, 30, (256, 300)), 0, 255).astype(np.uint8)
+    assert np.isfinite(MEASURES[measure](view))
+    assert np.isfinite(MEASURES[measure](np.zeros((64, 64), np.uint8)))
+
+
+def test_a_folder_without_films_large_enough_is_refused(tmp_path):
+    write_films(tmp_path, count=2, height=256)
+    with pytest.raises(SettingsError, match="good films"):
+        report(tmp_path, lambda: None)
+
+
+@pytest.mark.slow
+def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
+    write_films(tmp_path, count=3, height=1024)
+    answers, textbook, speed = report(tmp_path, lambda: None)
+    assert len(answers.rows) == sum(len(claim.domains) for claim in CLAIMS)
+    assert len(textbook.rows) == sum(len(defects) for _, _, defects in TEXTBOOK)
+    assert speed.rows[0][0] == "cv2.imdecode"
+
+
+def write_films(folder, count: int, height: int) -> None:
+    """Phantoms whose patients are all of the reporting half, labelled good."""
+    rows = []
+    for k, patient in enumerate(("p2", "p3", "p4")[:count]):
+        cv2.imwrite(str(folder / f"mock_{k}.png"), (phantom(k, height=height).stored >> 4).astype(np.uint8))
+        rows.append({"file": f"mock_{k}.png", "patient": patient, "view": "PA", "apparent_quality": "good"})
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
