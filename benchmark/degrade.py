@@ -62,13 +62,13 @@ def _electronic_noise(grey: Grey, deviation: float, rng: np.random.Generator) ->
 
 def _defocus(grey: Grey, sigma: float, rng: np.random.Generator) -> Grey:
     blurred = physics.defocus(physics.intensity(grey), scaled(sigma, grey))
-    return physics.restore_noise(physics.display(blurred), grey, rng)
+    return physics.show_blurred(blurred, grey)
 
 
 def _motion(grey: Grey, path: float, rng: np.random.Generator) -> Grey:
     angle = np.radians(rng.uniform(-15, 15))
     blurred = physics.move(physics.intensity(grey), scaled(path, grey), angle)
-    return physics.restore_noise(physics.display(blurred), grey, rng)
+    return physics.show_blurred(blurred, grey)
 
 
 def _under_exposure(grey: Grey, shift: float, _: np.random.Generator) -> Grey:

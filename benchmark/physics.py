@@ -7,6 +7,7 @@ given on a film of 3056 px and scale with the long side.
 
 from functools import lru_cache
 from math import log
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 Grey = NDArray[np.uint8]
 Intensity = NDArray[np.uint16]
+_Whole = TypeVar("_Whole", bound=np.integer)
 
 LATITUDE = log(100.0)
 REFERENCE_SIDE = 3056
@@ -25,6 +27,14 @@ EFFICIENCY = 0.6
 """Share of the photons that count, as detective quantum efficiency."""
 _DRAW_BITS = 12
 _BOXES_FROM = 5.0
+_GRAIN_SIGMA = 1.2
+_EDGE = 2.5
+_ROUNDING = 1 / 12
+"""Variance of rounding to whole numbers."""
+_BAND = 16
+_FEWEST = 48
+_LOWER_MEAN = 0.5149
+"""Mean of the lower three quarters of |x| for a normal variable of deviation 1."""
 _BLOCK = 1 << 18
 
 
@@ -64,18 +74,18 @@ def add_quantum_noise(grey: Grey, air: float, rng: np.random.Generator) -> Grey:
         air: photons in a pixel of unattenuated beam; the fewer, the noisier.
         rng: supplies two bytes a pixel.
     """
-    mean, z = _photons_by_grey(air), _quantiles()
+    mean, z = _photons_variance_by_grey(air), _quantiles()
     poisson = mean + np.sqrt(mean) * z + (z * z - 1) / 6  # third-order expansion of the quantile function
     return _sample(grey, _grey_of(poisson / air), rng)
 
 
 def add_electronic_noise(grey: Grey, air: float, deviation: float, rng: np.random.Generator) -> Grey:
     """Add read-out noise of `deviation` photons, the same at every intensity; otherwise as `add_quantum_noise`."""
-    counts = _photons_by_grey(air) + np.float32(deviation) * _quantiles()
+    counts = _photons_variance_by_grey(air) + np.float32(deviation) * _quantiles()
     return _sample(grey, _grey_of(counts / air), rng)
 
 
-def _photons_by_grey(air: float) -> NDArray[np.float32]:
+def _photons_variance_by_grey(air: float) -> NDArray[np.float32]:
     return (air * np.exp(-LATITUDE * np.arange(256) / 255.0)).astype(np.float32)[:, None]
 
 
@@ -84,12 +94,12 @@ def _grey_of(relative: NDArray[np.floating]) -> Grey:
     return np.clip(np.round(-255.0 * np.log(visible) / LATITUDE), 0, 255).astype(np.uint8)
 
 
-def _sample(grey: Grey, quantiles: Grey, rng: np.random.Generator) -> Grey:
-    """Draw each pixel from its grey value's distribution, tabulated at 4096 quantiles: uint8, shape (256, 4096).
+def _sample(grey: Grey, quantiles: NDArray[_Whole], rng: np.random.Generator) -> NDArray[_Whole]:
+    """Draw each pixel from its grey value's distribution, tabulated at 4096 quantiles: shape (256, 4096).
 
     One look-up a pixel is fast, and whole numbers do not depend on the order of floating-point work.
     """
-    table, flat, noisy = quantiles.ravel(), grey.ravel(), np.empty(grey.size, np.uint8)
+    table, flat, noisy = quantiles.ravel(), grey.ravel(), np.empty(grey.size, quantiles.dtype)
     for start in range(0, flat.size, _BLOCK):
         part = flat[start : start + _BLOCK]
         draws = np.frombuffer(rng.bytes(2 * part.size), "<u2") >> (16 - _DRAW_BITS)
@@ -160,40 +170,63 @@ def veil(values: Intensity, ratio: float) -> Intensity:
     return np.asarray(cv2.addWeighted(values, 1 / (1 + ratio), scatter, ratio / (1 + ratio), 0), np.uint16)
 
 
-def restore_noise(blurred: Grey, original: Grey, rng: np.random.Generator) -> Grey:
-    """Put as much quantum noise on a blurred film as the original shows.
+def show_blurred(values: Intensity, original: Grey) -> Grey:
+    """Grey values of a blurred signal under the grain of the original film.
 
     Motion and focal blur act before the detector's noise; a blurred film without its noise would be a denoised film.
-    The dose is solved so that the finest diagonal detail is as strong as the original's.
+    The grain is the original's own, so that its spectrum survives whatever is done to the film afterwards: finest
+    detail with the edges cut down, moved to the mirrored place, where it fits no structure, and as strong at each
+    grey value as what the blur took away.
     """
-    amplitude = _missing_noise(blurred, original, rng)
-    return add_quantum_noise(blurred, 1.0 / amplitude**2, rng) if amplitude > 0 else blurred
+    fine = np.asarray(cv2.LUT(values, _fine_table()), np.float32)
+    blurred = np.asarray(cv2.convertScaleAbs(fine), np.uint8)
+    grain = original - cv2.GaussianBlur(original.astype(np.float32), (0, 0), _GRAIN_SIGMA)
+    strength = _variance_by_grey(_diagonal(grain), original)
+    grain /= cv2.LUT(original, np.sqrt(np.maximum(strength, _ROUNDING)).astype(np.float32))
+    grain = np.clip(grain, -_EDGE, _EDGE)[:, ::-1]
+    target, base = (_variance_by_grey(_diagonal(film), blurred) for film in (original, fine))
+    strength = np.sqrt(np.maximum(target - base, 0))
+    shown = _under_grain(fine, blurred, grain, strength)
+    gained = _variance_by_grey(_diagonal(shown), blurred) - base  # rounding and cut edges took a part
+    strength *= np.sqrt(np.clip((target - base) / np.maximum(gained, _ROUNDING), 0.25, 4))
+    return _under_grain(fine, blurred, grain, strength)
 
 
-def _missing_noise(blurred: Grey, original: Grey, rng: np.random.Generator) -> float:
-    """Square root of the inverse photon number in air that restores the noise, 0 where none is missing."""
-    target = _strength(_diagonal(original))
-    signal = _diagonal(blurred)
-    if _strength(signal) >= target:
-        return 0.0
-    unit = 255.0 / LATITUDE * np.exp(0.5 * LATITUDE * blurred[::8, ::8][: signal.shape[0], : signal.shape[1]] / 255.0)
-    grain = unit * rng.standard_normal(signal.shape)
-    low, high = 0.0, 2.0 * (target + 1.0) / float(np.median(unit))
-    for _ in range(24):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if _strength(signal + middle * grain) < target else (low, middle)
-    return 0.5 * (low + high)
+def _under_grain(
+    fine: NDArray[np.float32], blurred: Grey, grain: NDArray[np.float32], strength: NDArray[np.floating]
+) -> Grey:
+    noise = grain * cv2.LUT(blurred, strength.astype(np.float32))
+    return np.asarray(cv2.convertScaleAbs(np.maximum(fine + noise, 0)), np.uint8)
 
 
-def _diagonal(grey: Grey) -> NDArray[np.float64]:
+@lru_cache(maxsize=1)
+def _fine_table() -> NDArray[np.float32]:
+    relative = np.maximum(np.arange(65536), 1) / 65535.0
+    return np.clip(-255.0 * np.log(relative) / LATITUDE, 0, 255).astype(np.float32)
+
+
+def _variance_by_grey(detail: NDArray[np.floating], grey: Grey) -> NDArray[np.float64]:
+    """Robust variance of `detail`, from `_diagonal`, at each grey value of its film: float, shape (256,)."""
+    bands = grey[: detail.shape[0] * 8 : 8, : detail.shape[1] * 8 : 8] // _BAND
+    found = [band for band in range(256 // _BAND) if np.count_nonzero(bands == band) >= _FEWEST]
+    if not found:
+        return np.zeros(256)
+    variances = [_deviation(detail[bands == band]) ** 2 for band in found]
+    return np.interp(np.arange(256), (np.array(found) + 0.5) * _BAND, variances)
+
+
+def _diagonal(film: NDArray[np.generic]) -> NDArray[np.float64]:
     """Haar diagonal detail of every fourth 2 x 2 block in each direction; its deviation is the noise's."""
-    height, width = (side // 8 * 8 for side in grey.shape)
-    field = grey[:height, :width]
+    height, width = (side // 8 * 8 for side in film.shape)
+    field = film[:height, :width]
     a, b, c, d = (field[row::8, column::8].astype(np.float64) for row in (0, 1) for column in (0, 1))
     return (a - b - c + d) / 2
 
 
-def _strength(detail: NDArray[np.float64]) -> float:
-    """Mean of the lower three quarters of the magnitudes: deaf to edges, finer than a median of whole numbers."""
+def _deviation(detail: NDArray[np.floating]) -> float:
+    """Robust standard deviation: mean of the lower three quarters of the magnitudes, as of a normal variable.
+
+    Deaf to edges, and finer than a median of whole numbers.
+    """
     kept = max(1, 3 * detail.size // 4)
-    return float(np.partition(np.abs(detail), kept - 1, axis=None)[:kept].mean())
+    return float(np.partition(np.abs(detail), kept - 1)[:kept].mean()) / _LOWER_MEAN
