@@ -1,0 +1,15 @@
+"""`lrrg bench sql` asks its questions of a database that has something to say."""
+
+from lrrg.pipelines.bench_sql import QUESTIONS, bench_sql
+from lrrg.tests import stored
+
+
+def test_every_question_is_asked_and_answered():
+    timings = list(bench_sql(stored.recipe(), images=600))
+    assert [timing.question for timing in timings] == ["derive every label", *QUESTIONS]
+    rows = {timing.question: timing.rows for timing in timings}
+    assert rows["worst 100"] == 100
+    assert rows["one image"] == 1
+    assert rows["defects"] == 6
+    assert rows["by status, regime, route"] == 3
+    assert all(timing.seconds > 0 for timing in timings)
