@@ -22,5 +22,5 @@ def margin_depth(film: Film) -> float:
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
 def area_lost(film: Film) -> float:
-    """Fraction of the film outside the collimated field."""
+    """Fraction of the film outside the collimated field, black corners of a turned export included."""
     return 1.0 - float(film.field.mask.mean()) / 255.0

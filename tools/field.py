@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .corners import clear_black_corners
+
 Floats = NDArray[np.float32]
 
 CANVAS = 128
@@ -49,7 +51,8 @@ class Field:
     """Where the X-ray beam fell.
 
     Attributes:
-        mask: uint8 (h, w), 255 inside the field; at the shape of the view it was found on.
+        mask: uint8 (h, w), 255 inside the field; at the shape of the view it was found on. The black corners of a
+            turned export are outside.
         depths: depth of the shutter from each edge (top, right, bottom, left), fraction of that side in [0, 1].
         probability: how sure the finder is that a shutter edge is visible, in [0, 1].
     """
@@ -72,9 +75,10 @@ def find_field(view256: NDArray[np.uint8], view128: NDArray[np.uint8]) -> Field:
     edges = (top, right, bottom, left)
     best = max(edge.score for edge in edges)
     found = tuple(edge if edge.score >= PRESENT else None for edge in edges)
-    height, width = view256.shape
+    mask = _mask(found, *view256.shape)
+    clear_black_corners(view256, mask)
     return Field(
-        mask=_mask(found, height, width),
+        mask=mask,
         depths=(_depth(found[0]), _depth(found[1]), _depth(found[2]), _depth(found[3])),
         probability=float(1 / (1 + np.exp(-STEEPNESS * (best - PRESENT)))),
     )

@@ -76,6 +76,25 @@ def test_deidentification_boxes_are_not_shutters(box: tuple[int, int, int, int])
     assert find(film).depths == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("angle", [-15.0, -5.0, 4.0, 25.0])
+def test_black_corners_of_a_turned_export_are_outside_and_no_shutter(angle: float) -> None:
+    bright = np.maximum(chest(), 30)
+    turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), angle, 1.0)
+    turned = np.asarray(cv2.warpAffine(bright, turn, (WIDTH, HEIGHT)), np.uint8)
+    truth = np.asarray(cv2.warpAffine(np.full_like(bright, 255), turn, (WIDTH, HEIGHT)), np.uint8)
+    field = find(turned)
+    assert field.depths == (0, 0, 0, 0)
+    assert field.mask[truth == 0].mean() < 255 * 0.01
+    assert field.mask[truth == 255].mean() > 255 * 0.93
+
+
+def test_black_air_above_the_shoulders_stays_in_the_field() -> None:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    shoulders = np.hypot(x - 106, (y - 130) * 0.9) < 105
+    film = np.where(shoulders, np.maximum(chest(), 60), 0).astype(np.uint8)
+    assert find(film).mask.mean() > 255 * 0.99
+
+
 def test_tiny_film_has_a_mask_of_its_own_shape() -> None:
     field = find_field(np.full((3, 2), 90, np.uint8), np.full((1, 1), 90, np.uint8))
     assert field.mask.shape == (3, 2)
