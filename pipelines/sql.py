@@ -62,9 +62,12 @@ def _stream(out: Path | None) -> Iterator[IO[str]]:
         yield sys.stdout
         return
     part = out.with_name(f"{out.name}.tmp")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        yield stream
-    part.replace(out)
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _csv(answer: Answer, stream: IO[str]) -> None:

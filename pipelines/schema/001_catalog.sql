@@ -71,6 +71,6 @@ CREATE TABLE finding_label (
 );
 COMMENT ON TABLE finding_label IS 'Published finding labels, one row a study, labeler and mentioned finding.';
 COMMENT ON COLUMN finding_label.study_id IS 'Study.';
-COMMENT ON COLUMN finding_label.labeler IS 'chexpert, negbio or radiologist (the hand-labelled test set).';
+COMMENT ON COLUMN finding_label.labeler IS 'Who labelled: chexpert, negbio, radiologist (the hand-labelled test set), chexbert, mesh, padchest.';
 COMMENT ON COLUMN finding_label.finding IS 'Name of the finding.';
 COMMENT ON COLUMN finding_label.value IS '1 positive, 0 negative, -1 uncertain.';

@@ -43,10 +43,13 @@ def export(path: Path, sql: str, out: Path) -> int:
         QueryError, StoreError: as `ask`; a file that cannot be written is a QueryError too.
     """
     part = out.absolute().with_name(f"{out.name}.tmp")
-    with _sealed(path, sql, [str(part)]) as connection:
-        copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
-        rows = connection.execute(copy).fetchall()[0][0]
-    part.replace(out)
+    copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
+    try:
+        with _sealed(path, sql, [str(part)]) as connection:
+            rows = connection.execute(copy).fetchall()[0][0]
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
     return rows
 
 

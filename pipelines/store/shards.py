@@ -110,11 +110,15 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _publish(part: Path, path: Path) -> None:
     """Rename once the bytes are on disk, so that a crash leaves the whole file or none."""
-    for each, then in ((part, lambda: part.replace(path)), (path.parent, lambda: None)):
-        handle = os.open(each, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-        then()
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
 
 
 def _sha256(path: Path) -> str:

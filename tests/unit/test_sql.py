@@ -68,6 +68,16 @@ def test_sql_formats_hold_the_same_rows(answered: Path, tmp_path: Path, capsys: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lrrg.duckdb", "o.csv", "o.json", "o.parquet"]
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_an_answer_that_breaks_off_leaves_no_file(answered: Path, tmp_path: Path, form: str):
+    (tmp_path / "out").write_text("before")
+    late = "SELECT if(n < 300000, n, error('late')) AS n FROM range(300001) AS t(n)"
+    with pytest.raises(QueryError, match="late"):
+        sql.write(answered, late, form, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lrrg.duckdb", "out"]
+    assert (tmp_path / "out").read_text() == "before"
+
+
 def test_a_table_is_cut_and_says_so(answered: Path):
     page = sql.first_page(answered, "SELECT a.image_id FROM labels AS a, labels")
     assert (len(page.rows), page.cut) == (sql.SHOWN, True)
