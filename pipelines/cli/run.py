@@ -11,7 +11,23 @@ bench = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy, each
 
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
+    app.command(rich_help_panel=PANEL)(demo)
     app.add_typer(bench, name="bench", rich_help_panel=PANEL)
+
+
+def demo(
+    root: Annotated[Path, typer.Argument(metavar="DIR", help="new folder, or one that holds the demo")] = Path("demo"),
+) -> None:
+    """Write a small synthetic MIMIC-CXR-JPG mirror and run the whole story on it."""
+    from .. import settings
+    from ..story import QUERY, Confusion, tell
+    from ..view import out, progress, table, warn
+
+    story = tell(root, settings.load(), progress, warn)
+    out.print(f'\nlrrg sql --db {story.database} "{QUERY}"', highlight=False)
+    table(story.answer.columns, story.answer.rows)
+    table(Confusion._fields, story.confusion, "Known defect of the synthetic films against the agent's verdicts")
+    table(("track", "cases"), list(story.benchmark.tracks.items()), f"LRRG benchmark in {story.splits}")
 
 
 @bench.command("sql")
@@ -47,3 +63,24 @@ def bench_tools(
                 show({"table": grid.title, **dict(zip(grid.columns, row, strict=True))}, as_json)
         else:
             table(grid.columns, grid.rows, grid.title)
+
+
+@bench.command("degrade")
+def bench_degrade(
+    ladder: Annotated[Path | None, typer.Option(help="ladder file; the shipped LRRG-C by default")] = None,
+    films: Annotated[Path | None, typer.Option(help="solve the severities on these hand-labelled films first")] = None,
+    out: Annotated[Path | None, typer.Option(help="write the ladder here")] = None,
+) -> None:
+    """List the defects of LRRG-C with their severities, and time each on a full-resolution film."""
+    from ...benchmark.ladder import SHIPPED, read_ladder, write_ladder
+    from ..bench.degrade import DefectRow, bench_degrade, calibrated
+    from ..view import table, warn
+
+    chosen = read_ladder(ladder or SHIPPED)
+    if films:
+        chosen, kept = calibrated(chosen, films)
+        for reason in kept:
+            warn(f"severities kept: {reason}")
+    if out:
+        write_ladder(chosen, out)
+    table(DefectRow._fields, list(bench_degrade(chosen)), f"{chosen.name} v{chosen.version}, 2544 x 3056, severity 3")
