@@ -1,16 +1,21 @@
 """The policy in SQL against the policy in Python, and the views users query."""
 
+import math
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lrrg.agent.policy import assess
+from lrrg.agent.policy import Policy, assess, load
 from lrrg.agent.state import ASPECTS, Verdict
-from lrrg.pipelines.recipe import begin_run
+from lrrg.pipelines.annotate import recipe_of
+from lrrg.pipelines.recipe import Recipe, begin_run
 from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.status import status
 from lrrg.pipelines.store import Store
 from lrrg.tests import stored
 
+ORIGINAL = {"identity": lambda t: t, "log": math.exp, "log1p": math.expm1}
 VIEWS = ("AP", "pa", "LATERAL", "SWIMMERS", None)
 COUNT = 300
 
@@ -37,22 +42,19 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_labels_equal_the_policy_in_python(tmp_path: Path, seed: int):
-    recipe, policy = stored.recipe(seed), stored.policy(seed)
-    found = {f"i{k}": stored.verdict(f"i{k}", 1000 * seed + k, VIEWS[k % len(VIEWS)]) for k in range(100)}
-    with Store.open(tmp_path / "db") as store:
-        store.add_images(tmp_path, [CatalogRow(name, name) for name in found])
+def assert_labels_are_python_s(folder: Path, recipe: Recipe, policy: Policy, found: list[Verdict]) -> None:
+    with Store.open(folder / "db") as store:
+        store.add_images(folder, [CatalogRow(each.image_id, each.image_id) for each in found])
         store.register_recipe(recipe)
-        store.write(list(found.values()), recipe.recipe_id, "run")
+        store.write(found, recipe.recipe_id, "run")
         rows = store.query(f"SELECT image_id, quality, regime, defects, {', '.join(ASPECTS)} FROM labels").rows
         parts = store.query("SELECT image_id, measure, z, contribution FROM contributions").rows
-    assert len(rows) == len(found)
     expected = {
-        name: assess(policy, each.reading.measures, each.reading.intensity_domain, each.reading.view)
-        for name, each in found.items()
+        each.image_id: assess(policy, each.reading.measures, each.reading.intensity_domain, each.reading.view)
+        for each in found
         if each.reading is not None
     }
+    assert len(rows) == len(expected) == len(found)
     for name, quality, regime, defects, *severities in rows:
         said = expected[name]
         assert quality == pytest.approx(said.quality, abs=1e-9)
@@ -63,9 +65,25 @@ def test_labels_equal_the_policy_in_python(tmp_path: Path, seed: int):
     z = {(name, measure): value for name, measure, value, _ in parts if value is not None}
     assert z == pytest.approx({(n, m): v for n, said in expected.items() for m, v in said.z.items()}, abs=1e-9)
     added = {(name, measure): value for name, measure, _, value in parts if value is not None}
-    assert added == pytest.approx(
-        {(n, m): v for n, said in expected.items() for m, v in said.contributions.items()}, abs=1e-9
-    )
+    contributions = {(n, m): v for n, said in expected.items() for m, v in said.contributions.items()}
+    assert added == pytest.approx(contributions, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_labels_equal_a_random_policy_in_python(tmp_path: Path, seed: int):
+    found = [stored.verdict(f"i{k}", 1000 * seed + k, VIEWS[k % len(VIEWS)]) for k in range(100)]
+    assert_labels_are_python_s(tmp_path, stored.recipe(seed), stored.policy(seed), found)
+
+
+def test_labels_equal_the_shipped_policy_in_python(tmp_path: Path):
+    policy, draw = load("standard.v1"), random.Random(5)
+    found = []
+    for k in range(100):
+        blank = stored.reading(k, VIEWS[k % len(VIEWS)])
+        near = [row for row in policy.reference if row.domain == blank.intensity_domain and row.group == "unknown"]
+        measures = {row.measure: ORIGINAL[row.transform](draw.gauss(row.median, 3 * row.scale)) for row in near}
+        found.append(Verdict(f"i{k}", "ok", reading=replace(blank, measures=measures)))
+    assert_labels_are_python_s(tmp_path, recipe_of(policy), policy, found)
 
 
 def test_the_random_policies_reach_every_regime_and_severity(database: Path):
