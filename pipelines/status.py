@@ -34,7 +34,9 @@ SELECT status, error_code, count(*) AS images, min(path) AS example FROM failure
 GROUP BY ALL ORDER BY images DESC, error_code
 """
 _LAST_RUN = """
-SELECT run_id, started_at::VARCHAR AS started, ended_at::VARCHAR AS ended, exit_code, verdicts, seconds, rate
+SELECT
+    run_id, date_trunc('second', started_at)::VARCHAR AS started, date_trunc('second', ended_at)::VARCHAR AS ended,
+    exit_code, verdicts, seconds, rate
 FROM runs ORDER BY started_at DESC LIMIT 1
 """
 
