@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..benchmark.spec import Spec
-from . import demo
+from . import demo, overview
 from .annotate import Order, annotate
 from .catalog import catalog
 from .settings import Settings
@@ -42,6 +42,7 @@ class Story(NamedTuple):
 
     database: Path
     splits: Path
+    picture: Path
     answer: Result
     confusion: list[Confusion]
     benchmark: Summary
@@ -57,15 +58,16 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Callable[[Seq
     """
     with progress("draw films", None) as advance:
         mirror = demo.write_mirror(root, advance=advance)
-    database, splits = root / "demo.duckdb", root / "splits"
+    database, splits, picture = root / "demo.duckdb", root / "splits", root / "overview.png"
     with progress("catalog", None) as advance, Store.open(database) as store:
         warn(catalog(mirror.jpg, store, None, advance).warnings)
     annotate(database, settings, Order(), progress)
     with Store.open(database) as store:
         answer = store.query(QUERY)
+        overview.draw(mirror.truth, store.query(overview.QUERY), picture)
         confusion = compare(mirror.truth, store.query(_FOUND))
         benchmark = materialise(store, splits, ("parquet", "r2gen", "sharegpt"), Spec())
-    return Story(database, splits, answer, confusion, benchmark)
+    return Story(database, splits, picture, answer, confusion, benchmark)
 
 
 def compare(truth: Path, found: Result) -> list[Confusion]:

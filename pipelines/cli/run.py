@@ -27,7 +27,8 @@ def demo(
     out.print(f'\nlrrg sql --db {story.database} "{QUERY}"', highlight=False)
     table(story.answer.columns, story.answer.rows)
     table(Confusion._fields, story.confusion, "Known defect of the synthetic films against the agent's verdicts")
-    table(("track", "cases"), list(story.benchmark.tracks.items()), f"LRRG benchmark in {story.splits}")
+    table(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark")
+    out.print(f"Verdicts {story.database}, benchmark {story.splits}, picture {story.picture}", highlight=False)
 
 
 @bench.command("sql")
@@ -79,8 +80,7 @@ def bench_degrade(
     chosen = read_ladder(ladder or SHIPPED)
     if films:
         chosen, kept = calibrated(chosen, films)
-        for reason in kept:
-            warn(f"severities kept: {reason}")
+        warn(f"severities kept: {reason}" for reason in kept)
     if out:
         write_ladder(chosen, out)
     table(DefectRow._fields, list(bench_degrade(chosen)), f"{chosen.name} v{chosen.version}, 2544 x 3056, severity 3")

@@ -15,7 +15,7 @@ FENCES = {
     "langsmith": ("agent/",),
     "openai": ("agent/client.py",),
     "duckdb": ("pipelines/store",),
-    "matplotlib": ("pipelines/figures.py",),
+    "matplotlib": ("pipelines/figures.py", "pipelines/overview.py"),
     "torch": ("pipelines/finetune/",),
     "transformers": ("pipelines/finetune/",),
     "peft": ("pipelines/finetune/",),
