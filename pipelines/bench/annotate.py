@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from ..agent import graph
-from ..agent.policy import load
-from ..agent.state import ImageRef, Reading, Verdict
-from ..benchmark.mimic import mimic_jpeg
-from ..benchmark.phantom import phantom
-from ..tools import TOOLS, measure
-from ..tools.film import Film
-from ..tools.fingerprint import fingerprint
-from ..tools.image import decode, read_bytes
-from .annotate import recipe_of
+from ...agent import graph
+from ...agent.policy import load
+from ...agent.state import ImageRef, Reading, Verdict
+from ...benchmark.mimic import mimic_jpeg
+from ...benchmark.phantom import phantom
+from ...tools import TOOLS, measure
+from ...tools.film import Film
+from ...tools.fingerprint import fingerprint
+from ...tools.image import decode, read_bytes
+from ..annotate import recipe_of
+from ..recipe import begin_run
+from ..records import CatalogRow
+from ..settings import Settings, SettingsError
+from ..store import Store
 from .processes import Cost, cost
-from .recipe import begin_run
-from .records import CatalogRow
-from .settings import Settings, SettingsError
-from .store import Store
 
 HEIGHT, WIDTH = 3056, 2544
 """The most frequent size in MIMIC-CXR-JPG."""
@@ -43,26 +43,22 @@ COMMAND = "import sys; from lrrg.pipelines.cli import main; sys.exit(main())"
 MEGA = 1e6
 
 
-@dataclass(frozen=True)
-class Part:
-    """One part of the work."""
+class Part(NamedTuple):
+    """One part of the work: CPU milliseconds an image, and their ratio to bare decoding."""
 
-    name: str
+    part: str
     milliseconds: float
-    """CPU an image."""
     ratio: float
-    """Relative to bare decoding."""
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Peak memory of the largest process in one role, megabytes, in the first and the second half of the run."""
+class Memory(NamedTuple):
+    """Peak of the largest process in one role, megabytes, in the first and the second half of the run."""
 
-    role: str
-    resident_early: float
-    resident_late: float
-    unique_early: float
-    unique_late: float
+    process: str
+    resident_first_half: float
+    resident_second_half: float
+    unique_first_half: float
+    unique_second_half: float
 
 
 @dataclass(frozen=True)
@@ -73,16 +69,25 @@ class Speed:
         images: films in the run.
         megabytes: mean size of their files.
         start_up: CPU seconds a run costs whatever its size.
-        parts: parts of the work, timed apart, and the whole run with its start-up shared out.
-        images_per_core_second: of the whole run.
+        per_core: images a second and core, the run's start-up included.
+        parts: the parts of the work, timed apart, then what an image costs in the run.
     """
 
     images: int
     megabytes: float
     start_up: float
+    per_core: float
     parts: tuple[Part, ...]
-    images_per_core_second: float
     memory: tuple[Memory, ...]
+
+    def summary(self) -> dict[str, float]:
+        """The figures that are no table."""
+        return {
+            "images": self.images,
+            "mean file, MB": self.megabytes,
+            "start-up, CPU s": self.start_up,
+            "images/s/core": self.per_core,
+        }
 
 
 def bench_annotate(films: Path | None, settings: Settings, images: int) -> Speed:
@@ -90,7 +95,7 @@ def bench_annotate(films: Path | None, settings: Settings, images: int) -> Speed
 
     Args:
         films: folder of JPEG or PNG films; None draws phantoms of MIMIC-CXR-JPG's size and compression.
-        settings: of the run that is measured.
+        settings: of the run under measurement.
         images: films in the run; those of the folder are read again under other names until there are enough.
 
     Raises:
@@ -226,7 +231,7 @@ def _speed(bare: float, apart: dict[str, float], paths: Sequence[Path], first: C
         megabytes=sum(path.stat().st_size for path in paths) / len(paths) / MEGA,
         start_up=first.cpu - image / 1e3,
         parts=tuple(Part(name, spent, spent / bare) for name, spent in named.items()),
-        images_per_core_second=1e3 / whole,
+        per_core=1e3 / whole,
         memory=tuple(_memory(rest, role) for role in ("main", "worker")),
     )
 
