@@ -36,8 +36,10 @@ def splits(
 
 def score(
     splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
-    predictions: Annotated[list[Path], typer.Option("--predictions", help="JSONL with case_id and text; repeatable")],
     out: Annotated[Path, typer.Option("--out", help="folder for tables and figures")],
+    predictions: Annotated[
+        list[Path] | None, typer.Option("--predictions", help="JSONL with case_id and text; repeatable; none: floors")
+    ] = None,
     protocol: Annotated[str, typer.Option(help="complete or r2gen-100")] = "complete",
     reference: Annotated[str | None, typer.Option(help="model that robustness is measured against: plain SFT")] = None,
     db: Annotated[Path | None, typer.Option("--db", help="also store the scores in this database")] = None,
@@ -54,6 +56,6 @@ def score(
 
     options = Options(protocol=protocol, reference=reference, draws=draws)
     with progress("score", len(METRICS)) as advance:
-        scores = score_all(splits, predictions, options, advance)
+        scores = score_all(splits, predictions or [], options, advance)
     for path in save(scores, out, db=db, share=share):
         console.print(path)
