@@ -7,7 +7,7 @@ import numpy as np
 
 from .cases import Case
 from .corpus import POSITIVE, Labeler
-from .metrics import FINDINGS, NO_FINDING
+from .findings import FINDINGS, NO_FINDING
 
 CONSTANT, TEMPLATE, RETRIEVAL = "floor_constant_normal", "floor_template", "floor_retrieval"
 NORMAL = "The lungs are clear. There is no pleural effusion or pneumothorax. The heart size is normal."

@@ -118,6 +118,22 @@ def group(cases: Sequence[Case]) -> dict[Cell, NDArray[np.intp]]:
     return {cell: np.array(rows[cell]) for cell in sorted(rows)}
 
 
+def twin_rows(cases: Sequence[Case]) -> list[int]:
+    """Row of each case's better twin, -1 where it has none.
+
+    That of a synthetic case is its clean film, that of the low film of a natural pair (T2, T3) the high one.
+    """
+    clean = {
+        (case.study_id, case.image_id): row for row, case in enumerate(cases) if "T4" in case.tracks and not case.defect
+    }
+    high = {case.pair: row for row, case in enumerate(cases) if case.pair and case.regime == "high" and not case.defect}
+    low = [case.pair if case.regime == "low" else "" for case in cases]
+    return [
+        clean[case.study_id, case.image_id] if case.defect else high.get(pair, -1)
+        for case, pair in zip(cases, low, strict=True)
+    ]
+
+
 def counts(cases: Sequence[Case], rows: NDArray[np.intp]) -> tuple[int, int]:
     """Studies and patients among the cases at `rows`."""
     return len({cases[row].study_id for row in rows}), len({cases[row].subject_id for row in rows})

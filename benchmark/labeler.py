@@ -6,9 +6,7 @@ CheXpert labeler (Irvin et al., AAAI 2019) and NegEx (Chapman et al., J Biomed I
 own, and so are the errors: `lrrg labeler validate` measures them against MIMIC-CXR's published labels.
 """
 
-import hashlib
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -16,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .corpus import NEGATIVE, POSITIVE, UNCERTAIN, UNMENTIONED
-from .metrics import FINDINGS, NO_FINDING
+from .findings import ABNORMALITIES, FINDINGS, NO_FINDING
+from .phrases import any_of, read_phrases, sentences
 
 LEXICON = Path(__file__).with_name("rule14.toml")
 CARDIOMEGALY = FINDINGS.index("Cardiomegaly")
-SUPPORT_DEVICES = FINDINGS.index("Support Devices")
-SENTENCE_END = re.compile(r"(?<!\bdr)(?<!\bvs)(?<!\d)[.?!](?=\s|$)|(?<=\d)\.(?=\s+[a-z])|\n\s*\n")
 SIZE_REACH = 60
 """Characters on either side of an organ in which its size is said."""
 STRENGTH = {UNMENTIONED: 0, NEGATIVE: 1, UNCERTAIN: 2, POSITIVE: 3}
@@ -37,19 +34,9 @@ def label(text: str) -> NDArray[np.int8]:
     for sentence in sentences(text):
         for finding, value in mentions(sentence):
             found[finding] = max(found[finding], value, key=STRENGTH.__getitem__)
-    abnormal = any(
-        value in (POSITIVE, UNCERTAIN)
-        for finding, value in found.items()
-        if finding not in (NO_FINDING, SUPPORT_DEVICES)
-    )
+    abnormal = any(found[finding] in (POSITIVE, UNCERTAIN) for finding in ABNORMALITIES)
     found[NO_FINDING] = UNMENTIONED if abnormal or not text.strip() else POSITIVE
     return np.array(list(found.values()), np.int8)
-
-
-def sentences(text: str) -> list[str]:
-    """Lower-case sentences with single spaces."""
-    parts = SENTENCE_END.split(text.lower())
-    return [" ".join(part.split()) for part in parts if part.strip()]
 
 
 def mentions(sentence: str) -> list[tuple[int, int]]:
@@ -96,15 +83,14 @@ def _size(sentence: str, match: re.Match[str]) -> int | None:
 class Lexicon:
     """The compiled rules."""
 
-    def __init__(self, data: bytes) -> None:
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        rules = tomllib.loads(data.decode())
-        self.mentions = {FINDINGS.index(name): _words(words) for name, words in rules["mentions"].items()}
-        self.sized = {FINDINGS.index(name): _words(words) for name, words in rules["sized"].items()}
+    def __init__(self, path: Path) -> None:
+        rules, self.sha256 = read_phrases(path)
+        self.mentions = {FINDINGS.index(name): any_of(words) for name, words in rules["mentions"].items()}
+        self.sized = {FINDINGS.index(name): any_of(words) for name, words in rules["sized"].items()}
         self.large, self.borderline, self.normal = (
-            _words(rules["words"][key]) for key in ("large", "borderline", "normal")
+            any_of(rules["words"][key]) for key in ("large", "borderline", "normal")
         )
-        cues = {name: _words(words) for name, words in rules["cues"].items()}
+        cues = {name: any_of(words) for name, words in rules["cues"].items()}
         self.negation, self.negation_after = cues["negation"], cues["negation_after"]
         self.uncertain, self.uncertain_after = cues["uncertain"], cues["uncertain_after"]
         self.breaks = cues["break"]
@@ -113,13 +99,7 @@ class Lexicon:
 @cache
 def lexicon() -> Lexicon:
     """The shipped rules."""
-    return Lexicon(LEXICON.read_bytes())
-
-
-def _words(words: list[str]) -> re.Pattern[str]:
-    """One alternative of words; a boundary only where a word character stands at the end."""
-    longest_first = sorted(words, key=len, reverse=True)
-    return re.compile("|".join(f"(?<!\\w)(?:{word})(?!\\w)" for word in longest_first))
+    return Lexicon(LEXICON)
 
 
 def signature() -> str:

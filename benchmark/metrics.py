@@ -8,36 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import ngram
+from . import honesty, ngram
 from .corpus import POSITIVE, UNCERTAIN, Corpus
+from .findings import ABNORMALITIES, NO_FINDING, SUBSETS, SUPPORT_DEVICES
 from .resample import Score, Sums
 
 Better = Literal["higher", "lower", "neither"]
-FINDINGS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Enlarged Cardiomediastinum",
-    "Fracture",
-    "Lung Lesion",
-    "Lung Opacity",
-    "No Finding",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pneumonia",
-    "Pneumothorax",
-    "Support Devices",
-)
-"""The 14 CheXpert labels in MIMIC-CXR's column order."""
-NO_FINDING = FINDINGS.index("No Finding")
-SUBSETS: dict[str, tuple[int, ...]] = {
-    "14": tuple(range(14)),
-    "13": tuple(index for index in range(14) if index != NO_FINDING),
-    "5": tuple(
-        FINDINGS.index(name) for name in ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -136,8 +112,8 @@ def _repeated(corpus: Corpus) -> Sums:
 
 
 def _collapse(corpus: Corpus) -> Sums:
-    """Abnormal studies that the hypothesis calls normal, and abnormal studies."""
-    abnormal = positives(corpus.reference_labels, uncertain=False)[:, SUBSETS["13"]].any(1)
+    """Abnormal studies that the hypothesis calls normal, and abnormal studies; a device alone is no abnormality."""
+    abnormal = positives(corpus.reference_labels, uncertain=False)[:, ABNORMALITIES].any(1)
     normal = positives(corpus.hypothesis_labels, uncertain=False)[:, NO_FINDING]
     return np.column_stack([normal & abnormal, abnormal]).astype(float)
 
@@ -166,4 +142,18 @@ BEHAVIOUR = [
     Metric("repetition", _repeated, ratio, better="lower"),
     Metric("empty", _empty, ratio, better="lower"),
 ]
-METRICS = {metric.name: metric for metric in (*LEXICAL, *_label_metrics(), *BEHAVIOUR)}
+HONESTY = [
+    Metric("false_findings", partial(honesty.false_findings, subset=ABNORMALITIES), ratio, better="lower"),
+    Metric("false_devices", partial(honesty.false_findings, subset=(SUPPORT_DEVICES,)), ratio, better="lower"),
+    Metric("false_priors", honesty.false_priors, ratio, better="lower"),
+    Metric("false_measurements", honesty.false_measurements, ratio, better="lower"),
+    Metric("limitation_mentioned", honesty.limitations, ratio, better="neither"),
+    Metric("bleu_4_content", lambda corpus: _bleu(honesty.content_only(corpus)), ngram.bleu),
+    Metric("rouge_l_content", lambda corpus: _rouge(honesty.content_only(corpus)), ratio),
+]
+CONSISTENCY = [
+    Metric("twin_consistency", partial(honesty.consistency, subset=SUBSETS["13"]), ratio),
+    Metric("twin_right_consistency", partial(honesty.right_consistency, subset=SUBSETS["13"]), ratio),
+    Metric("twin_flip_rate", partial(honesty.flips, subset=SUBSETS["13"]), ratio, better="lower"),
+]
+METRICS = {metric.name: metric for metric in (*LEXICAL, *_label_metrics(), *BEHAVIOUR, *HONESTY, *CONSISTENCY)}

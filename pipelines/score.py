@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..benchmark import honesty
 from ..benchmark.baselines import CONSTANT, floors
-from ..benchmark.cases import Case, Cell, aligned, counts, group, large_enough
+from ..benchmark.cases import Case, Cell, aligned, counts, group, large_enough, twin_rows
 from ..benchmark.confounding import Adjustment, adjusted_gaps, adjustment
 from ..benchmark.corpus import Corpus
 from ..benchmark.endpoints import Endpoint, primary_endpoints
@@ -218,7 +219,20 @@ def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], options: 
     population = list({case.study_id: case.reference for case in benchmark.scored}.values())
     train = [case.reference for case in benchmark.cases if case.split == "train"]
     vocabulary = protocol.vocabulary(train) if protocol.minimum_count else None
-    return {model: Corpus(ours, references, label, protocol, vocabulary, population) for model, ours in texts.items()}
+    shared = (
+        references,
+        label,
+        protocol,
+        vocabulary,
+        population,
+        _priors(benchmark.scored),
+        twin_rows(benchmark.scored),
+    )
+    return {model: Corpus(ours, *shared) for model, ours in texts.items()}
+
+
+def _priors(cases: Sequence[Case]) -> list[bool]:
+    return [bool(case.covariates.get("has_prior", 1)) for case in cases]
 
 
 def make_signature(benchmark: Benchmark, options: Options) -> str:
@@ -233,6 +247,7 @@ def make_signature(benchmark: Benchmark, options: Options) -> str:
         "spec": manifest["spec_sha256"][:12],
         "recipe": manifest["recipe_id"][:12],
         "labeler": signature(),
+        "honesty": honesty.signature(),
         "reference": options.reference or "none",
         "draws": options.draws,
         "seed": options.seed,

@@ -9,10 +9,11 @@ from typing import Any
 
 from ..benchmark.cases import Case
 from ..benchmark.cohort import LabelledImage, Study
+from ..benchmark.findings import FINDINGS, NO_FINDING, SUBSETS
 from ..benchmark.labeler import label
 from ..benchmark.ladder import read_ladder
 from ..benchmark.leaks import check_films
-from ..benchmark.metrics import FINDINGS, NO_FINDING, SUBSETS, positives
+from ..benchmark.metrics import positives
 from ..benchmark.spec import Spec
 from ..benchmark.tracks import build
 from .export import Exported, Materialised, export

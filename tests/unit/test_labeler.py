@@ -1,6 +1,6 @@
 import pytest
+from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.labeler import label, lexicon, signature
-from lrrg.benchmark.metrics import FINDINGS
 
 
 def found(text: str) -> dict[str, int]:

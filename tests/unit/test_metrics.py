@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from lrrg.benchmark.corpus import Corpus
-from lrrg.benchmark.metrics import FINDINGS, METRICS
+from lrrg.benchmark.findings import FINDINGS
+from lrrg.benchmark.metrics import METRICS
 
-EDEMA, EFFUSION, NORMAL = "Edema", "Pleural Effusion", "No Finding"
+EDEMA, EFFUSION, NORMAL, DEVICES = "Edema", "Pleural Effusion", "No Finding", "Support Devices"
 
 
 def label_by_name(text: str):
@@ -11,20 +12,30 @@ def label_by_name(text: str):
     return np.array([-1 if f"{name}?" in text else 1 if name in text else -2 for name in FINDINGS], np.int8)
 
 
-def score(name: str, pairs: list[tuple[str, str]]) -> float:
-    corpus = Corpus([ours for ours, _ in pairs], [theirs for _, theirs in pairs], label_by_name)
+def score(name: str, pairs: list[tuple[str, str]], **known) -> float:
+    corpus = Corpus([ours for ours, _ in pairs], [theirs for _, theirs in pairs], label_by_name, **known)
     metric = METRICS[name]
     return float(metric.value(corpus.statistics(metric.statistics).sum(0)))
 
 
+TEXTS = (
+    f"{EDEMA} is seen .",
+    f"{EFFUSION} and {EDEMA} .",
+    f"{NORMAL} today , clear .",
+    f"{DEVICES} in {EDEMA} .",
+)
+NEITHER = {"length_ratio": 1.0, "limitation_mentioned": 0.0}
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_identical_reports_reach_the_best_value_and_order_is_irrelevant(name: str):
-    pairs = [(text, text) for text in (f"{EDEMA} is seen .", f"{EFFUSION} and {EDEMA} .", f"{NORMAL} today , clear .")]
     metric = METRICS[name]
-    best = metric.bounds[metric.better == "higher"] if metric.better != "neither" else 1.0
+    found = score(name, [(text, text) for text in (*TEXTS, *TEXTS)], priors=[False] * 8, twins=[-1] * 4 + [0, 1, 2, 3])
+    turned = [(text, text) for text in (*TEXTS[::-1], *TEXTS[::-1])]
+    assert score(name, turned, priors=[False] * 8, twins=[4, 5, 6, 7] + [-1] * 4) == pytest.approx(found)
     if name != "cider":  # identical text reaches 10 only where every order has n-grams that are not in all references
-        assert score(name, pairs) == pytest.approx(best, abs=1e-6)
-    assert score(name, pairs) == pytest.approx(score(name, pairs[::-1]))
+        best = NEITHER[name] if metric.better == "neither" else metric.bounds[metric.better == "higher"]
+        assert found == pytest.approx(best, abs=1e-6)
 
 
 def test_empty_text_scores_zero_and_is_counted():
@@ -49,7 +60,7 @@ def test_uncertainty_policies_differ_where_they_must():
 
 
 def test_normal_collapse_counts_abnormal_studies_called_normal():
-    pairs = [(NORMAL, EDEMA), (EDEMA, EDEMA), (NORMAL, NORMAL)]
+    pairs = [(NORMAL, EDEMA), (EDEMA, EDEMA), (NORMAL, NORMAL), (NORMAL, f"{NORMAL} {DEVICES}")]
     assert score("normal_collapse", pairs) == pytest.approx(1 / 2)
 
 

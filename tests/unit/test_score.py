@@ -1,11 +1,14 @@
 """Scoring on simulated cohorts whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from lrrg.benchmark.cases import Case, Cell, PredictionError, aligned, group, large_enough
+from lrrg.benchmark.cases import Case, Cell, PredictionError, aligned, group, large_enough, twin_rows
 from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.endpoints import primary_endpoints
-from lrrg.benchmark.metrics import FINDINGS, METRICS, Metric, averaged, ratio
+from lrrg.benchmark.findings import FINDINGS
+from lrrg.benchmark.metrics import METRICS, Metric, averaged, ratio
 from lrrg.benchmark.score import Roles, draw_scores, rows_of
 
 VALUE = Metric("value", lambda corpus: averaged([float(text) for text in corpus.hypotheses]), ratio)
@@ -140,3 +143,14 @@ def test_cells_hold_every_view_and_defect():
         Cell("T5"),
         Cell("T5", view="AP"),
     }
+
+
+def test_a_twin_is_the_clean_film_or_the_high_one_of_a_pair():
+    clean = Case("s1", "s1", "p", "x", ("T1", "T4", "T3"), "high", image_id="a", pair="q")
+    cases = [
+        clean,
+        replace(clean, case_id="s1:noise:1", tracks=("T4",), defect="noise", severity=1),
+        Case("s2", "s2", "p", "x", ("T1", "T3"), "low", image_id="b", pair="q"),
+        Case("s3", "s3", "p", "x", ("T1",), "low", image_id="c"),
+    ]
+    assert twin_rows(cases) == [-1, 0, 0, -1], "a degraded film is nobody's better twin"
