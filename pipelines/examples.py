@@ -41,14 +41,31 @@ def read_film(path: Path, read: ReadSettings) -> Film:
         raise SettingsError(f"{path}: {error}") from error
 
 
-def plain(films: Iterable[LabelledFilm], read: ReadSettings, advance: Advance) -> list[Example]:
-    """Measure every film as it came."""
-    return [each for film in films for each in _counted(film, [read_film(film.path, read)], advance)]
+def unlabelled(paths: Iterable[Path], read: ReadSettings, advance: Advance) -> tuple[list[Example], list[str]]:
+    """Measure films nobody judged, as they came.
+
+    Returns:
+        The measured films, and one message for each that cannot be read.
+    """
+    found, unreadable = [], []
+    for path in paths:
+        try:
+            seen = read_film(path, read)
+        except SettingsError as error:
+            unreadable.append(str(error))
+        else:
+            found.append(_example(LabelledFilm(path, "", "", seen.view or "", ""), seen, "", 0))
+        advance()
+    return found, unreadable
 
 
 def examples(films: Iterable[LabelledFilm], read: ReadSettings, advance: Advance) -> list[Example]:
     """Measure every film as it came and, unless it came equalised, after the transform of MIMIC-CXR-JPG."""
-    return [each for film in films for each in _counted(film, _domains(read_film(film.path, read)), advance)]
+    found: list[Example] = []
+    for film in films:
+        found += [_example(film, each, "", 0) for each in _domains(read_film(film.path, read))]
+        advance()
+    return found
 
 
 def ladders(
@@ -81,12 +98,6 @@ def _domains(film: Film) -> Iterator[Film]:
     if film.domain != "equalised":
         equalised: Grey = as_mimic(film.pixels if film.stored is None else film.stored)
         yield Film(equalised, "equalised")
-
-
-def _counted(film: LabelledFilm, seen: Iterable[Film], advance: Advance) -> list[Example]:
-    found = [_example(film, each, "", 0) for each in seen]
-    advance()
-    return found
 
 
 def _example(film: LabelledFilm, seen: Film, defect: str, severity: int) -> Example:

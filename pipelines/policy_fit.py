@@ -10,20 +10,20 @@ from ..agent.policy import TRANSFORMS, Policy, Reference, Regimes, Severity, Ter
 from ..benchmark.ladder import TOOL_SEVERITIES
 from .examples import Example
 from .policy_model import Floats, Model, fit_model, log_odds, patient_folds
-from .policy_plan import FIT_DEFECTS, FIT_SEVERITIES, GRADES, HIGH, LOW, MODEL, RULES, VIEWS, Grade
+from .policy_plan import FIT_DEFECTS, FIT_SEVERITIES, GRADES, MODEL, RULES, VIEWS, Grade
 from .settings import SettingsError
 
 Row = TypeVar("Row", Severity, Term)
 
 FITTED = ("presentation", "equalised")
 """Domains that are fitted; `linear` takes what `presentation` has, because no labelled films of it exist."""
-FLAGGED = 0.05
+FLAGGED = 0.03
 """Share of good films, in any source, that may fall below `regimes.low` on held-out patients."""
 PASSED = 0.05
 """Share of low films that may reach `regimes.high` on held-out patients."""
 MIN_GOOD = 10
 ALARMS = (0.06, 0.02, 0.01)
-"""Share of good films that may reach severity 1, 2 and 3 by one measure."""
+"""Share of good films that may reach severity 1, 2 and 3 of an aspect; its measures divide it between them."""
 FOLDS = 5
 
 
@@ -138,9 +138,9 @@ def _terms(domain: str, model: Model) -> list[Term]:
         Term(
             domain=domain,  # pyright: ignore[reportArgumentType]
             measure=name,
-            direction=MODEL[name][1],
-            low=LOW,
-            high=HIGH,
+            direction=MODEL[name].direction,
+            low=MODEL[name].low,
+            high=MODEL[name].high,
             weight=round(weight, 5),
         )
         for name, weight in model.weights.items()
@@ -160,7 +160,8 @@ def _severities(films: Sequence[Example], spoiled: Sequence[Example], scales: Se
         worse = [each for each in spoiled if _develops(each, domain)]
         for grade in grades:
             ladder = [each for each in worse if each.defect in grade.defects]
-            cuts = _cuts(grade, graded(grade, clean, scales), _by_severity(grade, ladder, scales))
+            share = 1 / sum(each.aspect == grade.aspect for each in grades)
+            cuts = _cuts(grade, graded(grade, clean, scales), _by_severity(grade, ladder, scales), share)
             if cuts:
                 found.append(_severity(domain, grade, cuts))
     return found
@@ -204,7 +205,7 @@ def _by_severity(grade: Grade, ladder: Sequence[Example], scales: Sequence[Refer
     }
 
 
-def _cuts(grade: Grade, clean: Floats, ladder: Mapping[int, Floats]) -> tuple[float, ...]:
+def _cuts(grade: Grade, clean: Floats, ladder: Mapping[int, Floats], share: float) -> tuple[float, ...]:
     """For each severity the value that best tells it and worse from all that is better, with few false alarms."""
     if not len(clean) or not sum(map(len, ladder.values())):
         return ()
@@ -212,7 +213,7 @@ def _cuts(grade: Grade, clean: Floats, ladder: Mapping[int, Floats]) -> tuple[fl
     for severity, alarm in enumerate(ALARMS, 1):
         worse = np.concatenate([ladder[k] for k in ladder if k >= severity])
         better = np.concatenate([clean, *(ladder[k] for k in ladder if k < severity)])
-        cut = _best_cut(clean, better, worse, alarm)
+        cut = _best_cut(clean, better, worse, alarm * share)
         found.append(max([cut, *found]))
     return tuple(round(grade.direction * cut, 4) for cut in found)
 

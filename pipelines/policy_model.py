@@ -10,14 +10,17 @@ from scipy.optimize import minimize
 from ..agent.policy import TRANSFORMS, Reference
 from ..benchmark.statistics import auroc
 from .examples import Example
-from .policy_plan import HIGH, LOW, MODEL, VIEWS
+from .policy_plan import MODEL, TRANSFORM, VIEWS
 from .reference import reference
 
 Floats = NDArray[np.float64]
 
-RIDGES = (0.01, 0.03, 0.1, 0.3)
-LADDER_MASS = 0.15
+RIDGES = (0.1, 0.2, 0.4)
+"""Strong ones: a model that leans on a few weights learns the source instead of the quality."""
+LADDER_MASS = 0.05
 """Share of the loss that films spoiled on purpose have: enough to teach directions, too little to outvote readers."""
+FEW = 30
+"""Films of a source and label below which each counts no more than if there were so many."""
 MIN_CLASS = 3
 """A source counts as a held-out source where it has so many good and so many low films."""
 
@@ -48,7 +51,7 @@ def fit_model(examples: Iterable[Example]) -> Model:
     """
     chosen = [each for each in examples if each.film.label in ("good", "low")]
     refer_to = [each for each in chosen if each.film.label == "good" and not each.defect]
-    scales = reference(refer_to, {name: transform for name, (transform, _) in MODEL.items()}, VIEWS)
+    scales = reference(refer_to, TRANSFORM, VIEWS)
     rows = _rows(chosen, scales)
     ridge = max(RIDGES, key=lambda each: _carries(rows, each))
     bias, weights = _solve(rows, ridge)
@@ -69,11 +72,11 @@ def phi(examples: Sequence[Example], scales: Iterable[Reference]) -> Floats:
     matrix = np.zeros((len(examples), len(MODEL)))
     for i, each in enumerate(examples):
         group = VIEWS.get(each.film.view.upper(), "unknown")
-        for j, (name, (transform, direction)) in enumerate(MODEL.items()):
+        for j, (name, (transform, direction, low, high)) in enumerate(MODEL.items()):
             row = found.get((group, name))
             if row and name in each.measures:
                 z = (TRANSFORMS[transform](each.measures[name]) - row.median) / row.scale
-                matrix[i, j] = min(max(direction * z, LOW), HIGH)
+                matrix[i, j] = min(max(direction * z, low), high)
     return matrix
 
 
@@ -108,13 +111,16 @@ def _solve(rows: _Rows, ridge: float) -> tuple[float, Floats]:
 
 
 def _mass(rows: _Rows) -> Floats:
-    """Weight of each film: sources and labels count by the square root of their films, spoiled films `LADDER_MASS`."""
+    """Weight of each film: a source's good (and low) films count by the square root of their number.
+
+    Where there are fewer than `FEW` they count by their number: a handful of oddities must not steer the fit.
+    """
     mass = np.zeros(len(rows.low))
     real = ~rows.spoiled
     for source in np.unique(rows.source):
         for low in (False, True):
             cell = real & (rows.source == source) & (rows.low == low)
-            mass[cell] = 1 / np.sqrt(max(cell.sum(), 1))
+            mass[cell] = 1 / np.sqrt(max(cell.sum(), FEW))
     mass /= max(mass.sum(), 1e-12)
     if rows.spoiled.any():
         mass *= 1 - LADDER_MASS

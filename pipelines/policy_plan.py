@@ -7,35 +7,51 @@ from ..agent.policy import Direction, Rule, Transform
 from ..agent.state import Aspect
 
 VIEWS: Mapping[str, str] = {
-    **dict.fromkeys(("AP", "PA", "AP SUPINE", "AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD"), "frontal"),
+    **dict.fromkeys(
+        ("AP", "PA", "FRONTAL", "AP SUPINE", "AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD"), "frontal"
+    ),
     **dict.fromkeys(("LATERAL", "LL", "RL", "XTABLE LATERAL"), "lateral"),
 }
-LOW, HIGH = -2.0, 4.0
-"""Clips of the directed z: how much a good measure can excuse and a bad one accuse."""
 
-MODEL: Mapping[str, tuple[Transform, Direction]] = {
-    "contrast.coarse": ("log", -1),
-    "contrast.middle": ("log", -1),
-    "contrast.fine": ("log", -1),
-    "contrast.regional": ("log", -1),
-    "contrast.lung": ("log1p", -1),
-    "contrast.lung_detail": ("log", -1),
-    "contrast.over_grain": ("log", -1),
-    "contrast.outline": ("log", -1),
-    "contrast.likeness": ("identity", -1),
-    "contrast.median": ("identity", 1),
-    "noise.haar": ("log", 1),
-    "noise.relative": ("log", 1),
-    "blur.edge_width": ("log", 1),
-    "blur.edge_width_down": ("log", 1),
-    "blur.anisotropy": ("log", 1),
-    "exposure.clipped_high": ("log1p", 1),
-    "exposure.plateau_high": ("log1p", 1),
-    "exposure.plateau_low": ("log1p", 1),
-    "collimation.area_lost": ("identity", 1),
-    "positioning.inversion": ("identity", 1),
-    "positioning.rotation": ("identity", 1),
-    "positioning.tilt": ("log1p", 1),
+
+class Feature(NamedTuple):
+    """How a measure enters the quality model: weight * clip(direction * z, low, high), the weight from the fit."""
+
+    transform: Transform
+    direction: Direction
+    low: float
+    high: float
+
+
+def _graded(transform: Transform, direction: Direction) -> Feature:
+    """A measure of the film against itself: a good value excuses a little, a bad one accuses more."""
+    return Feature(transform, direction, -2.0, 4.0)
+
+
+def _defect(transform: Transform) -> Feature:
+    """A measure of one defect: within what good films have it says nothing, beyond it accuses."""
+    return Feature(transform, 1, 1.0, 6.0)
+
+
+MODEL: Mapping[str, Feature] = {
+    "contrast.coarse": _graded("log", -1),
+    "contrast.middle": _graded("log", -1),
+    "contrast.fine": _graded("log", -1),
+    "contrast.regional": _graded("log", -1),
+    "contrast.lung": _graded("log1p", -1),
+    "contrast.lung_detail": _graded("log", -1),
+    "contrast.over_grain": _graded("log", -1),
+    "contrast.outline": _graded("log", -1),
+    "contrast.likeness": _graded("identity", -1),
+    "contrast.median": _graded("identity", 1),
+    "noise.haar": _defect("log"),
+    "noise.relative": _defect("log"),
+    "blur.edge_width": _defect("log"),
+    "exposure.plateau_high": _defect("log1p"),
+    "exposure.plateau_low": _defect("log1p"),
+    "positioning.inversion": _defect("identity"),
+    "positioning.rotation": _defect("identity"),
+    "positioning.tilt": _defect("log1p"),
 }
 """Measures of the quality model. All may speak in every domain; the fit gives those that do not carry no weight."""
 
@@ -82,10 +98,11 @@ GRADES: Mapping[str, tuple[Grade, ...]] = {
     "presentation": PRESENTATION + ANY_DOMAIN,
     "equalised": EQUALISED + ANY_DOMAIN,
 }
-Z_TRANSFORMS: Mapping[str, Transform] = {name: transform for name, (transform, _) in MODEL.items()}
+TRANSFORM: Mapping[str, Transform] = {name: each.transform for name, each in MODEL.items()}
+"""By measure; only these have reference quantiles."""
 
 RULES = (
-    Rule(aspect="positioning", severity=3, regime="borderline"),
+    Rule(aspect="positioning", severity=3, regime="low"),
     Rule(aspect="noise", severity=3, regime="borderline"),
     Rule(aspect="blur", severity=3, regime="borderline"),
     Rule(aspect="exposure", severity=3, regime="borderline"),
