@@ -69,6 +69,15 @@ def bench_sql(
     table(Timing._fields, found, f"{images} images, best of three")
 
 
+@bench.command("score")
+def bench_score(draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000) -> None:
+    """Time labelling, metrics and the patient bootstrap on a test set of MIMIC-CXR's size."""
+    from ..bench.score import Cost, bench_score
+    from ..view import table
+
+    table(Cost._fields, bench_score(draws), "One core; synthetic reports")
+
+
 @bench.command("tools")
 def bench_tools(
     films: Annotated[Path, typer.Argument(help="folder of hand-labelled films with manifest*.csv")],

@@ -104,7 +104,6 @@ def test_blur_leaves_the_noise_of_a_flat_patch_as_it_was(defect, severity):
     blurred = degrade(flat, defect, severity, key="e")
     finest = [film.astype(float) - cv2.GaussianBlur(film.astype(float), (0, 0), 1) for film in (flat, blurred)]
     assert finest[1].std() == pytest.approx(finest[0].std(), rel=0.12)
-    assert blurred.std() == pytest.approx(flat.std(), rel=0.12)
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0, 4.0, 4.7, 6.0, 12.0, 20.0])

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from lrrg.benchmark.calibrate import PERCENTILES, calibrate
+from lrrg.benchmark.degrade import apply
+from lrrg.benchmark.ladder import LadderError, read_ladder
+
+LADDER = read_ladder()
+
+
+@pytest.fixture(scope="module")
+def good():
+    rng = np.random.default_rng(2)
+    return {str(k): np.clip(rng.normal(100 + 4 * k, 20, (200, 160)), 0, 255).astype(np.uint8) for k in range(5)}
+
+
+def white(film):
+    """Share of the film that is saturated."""
+    return float((film >= 250).mean())
+
+
+def test_severities_land_on_the_percentiles_of_the_low_films(good):
+    low = np.linspace(0.01, 0.6, 40)
+    steps = calibrate(LADDER["under_exposure"], good, low, white)
+    reached = [np.median([white(apply(film, "under_exposure", at, key=k)) for k, film in good.items()]) for at in steps]
+    assert list(steps) == sorted(steps)
+    assert reached == pytest.approx(np.percentile(low, PERCENTILES).tolist(), abs=0.03)
+
+
+def test_a_ladder_that_falls_is_solved_downwards(good):
+    def grain(film):
+        return float(np.abs(np.diff(film.astype(float), axis=1)).mean())
+
+    calm = {key: np.full((900, 700), 150, np.uint8) for key in good}
+    mild, worst = (
+        np.median([grain(apply(f, "quantum_noise", d, key=k)) for k, f in calm.items()]) for d in (2.5, 0.15)
+    )
+    steps = calibrate(LADDER["quantum_noise"], calm, np.linspace(mild, worst, 20), grain)
+    assert list(steps) == sorted(steps, reverse=True)
+    assert 0.15 < steps[-1] < steps[0] < 2.5
+
+
+def test_low_films_that_look_like_good_ones_teach_nothing(good):
+    with pytest.raises(LadderError, match="0 low films show it"):
+        calibrate(LADDER["under_exposure"], good, [0.0] * 30, white)
+
+
+def test_low_films_beyond_reach_are_said_so(good):
+    with pytest.raises(LadderError, match="not as bad"):
+        calibrate(LADDER["tilt"], good, [float(k) for k in range(300, 330)], lambda film: float(film.mean()) / 2)
