@@ -94,21 +94,24 @@ def markdown(scores: Scores) -> str:
         f"Cells under {MINIMUM_STUDIES} studies or {MINIMUM_PATIENTS} patients are left out "
         f"({len(scores.sizes.keys() - scores.shown)} of {len(scores.sizes)}).",
         *_endpoints(scores),
-        "## Whole official test split (T5)",
-        _grid(scores, [Cell("T5"), Cell("T5", view="AP"), Cell("T5", view="PA")], ("value", "difference_to_reference")),
-        "## Natural films by regime (T1)",
-        NATURAL_NOTE,
-        _grid(scores, [Cell("T1", regime) for regime in ("high", "borderline", "low")], ("value",)),
-        _grid(scores, [Cell("T1", "all", view) for view in ("all", "AP", "PA")], _GAPS),
+        *_section("Whole official test split (T5)", _grid(scores, _WHOLE, ("value", "difference_to_reference"))),
+        *_section("Natural films by regime (T1)", _grid(scores, _REGIMES, ("value",))),
+        *_section("Gaps between regimes of natural films (T1)", _grid(scores, _VIEWS, _GAPS), NATURAL_NOTE),
         *_adjusted(scores),
-        "## Twins (T2 within a study, T3 within a patient)",
-        _grid(scores, [Cell("T2"), Cell("T3")], _GAPS),
-        "## Synthetic twins (T4)",
-        _grid(scores, _defect_cells(scores), _SYNTHETIC),
+        *_section("Twins (T2 within a study, T3 within a patient)", _grid(scores, [Cell("T2"), Cell("T3")], _GAPS)),
+        *_section("Synthetic twins (T4)", _grid(scores, _defect_cells(scores), _SYNTHETIC)),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
+def _section(title: str, grid: str, note: str = "") -> list[str]:
+    """A heading with what stands under it; nothing where every cell is too small."""
+    return [part for part in (f"## {title}", note, grid) if part] if grid else []
+
+
+_WHOLE = [Cell("T5"), Cell("T5", view="AP"), Cell("T5", view="PA")]
+_REGIMES = [Cell("T1", regime) for regime in ("high", "borderline", "low")]
+_VIEWS = [Cell("T1", "all", view) for view in ("all", "AP", "PA")]
 _GAPS = ("gap", "retention", "retention_above_floor", "difference_in_differences")
 _SYNTHETIC = (
     "drop",
@@ -141,7 +144,8 @@ def _endpoints(scores: Scores) -> list[str]:
 
 def _adjusted(scores: Scores) -> list[str]:
     adjusted = scores.adjustment
-    if adjusted is None:
+    grid = _grid(scores, [Cell("T1")], ("gap_raw", "gap_standardised", "gap_overlap"))
+    if adjusted is None or not grid:
         return []
     effective = "; ".join(f"{name} {high:.0f} high, {low:.0f} low" for name, (high, low) in adjusted.effective.items())
     lines = [
@@ -150,8 +154,7 @@ def _adjusted(scores: Scores) -> list[str]:
         for row in adjusted.balance
     ]
     return [
-        "### Adjusted for what is known of the patient",
-        _grid(scores, [Cell("T1")], ("gap_raw", "gap_standardised", "gap_overlap")),
+        *_section("The same gaps adjusted for what is known of the patient", grid),
         f"Effective number of studies: {effective}. Standardised mean differences, low minus high "
         f"(* above {IMBALANCED} after weighting):",
         _table(("covariate", "raw", "standardised", "overlap-weighted"), lines),
