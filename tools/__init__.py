@@ -41,6 +41,7 @@ TOOLS: tuple[Tool, ...] = (
     positioning.inversion,
     positioning.rotation,
     positioning.tilt,
+    positioning.cutoff,
     artifact.text,
     artifact.blocking,
     artifact.grid_lines,

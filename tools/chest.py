@@ -1,10 +1,9 @@
-"""What an upright frontal chest looks like: a mean template and the way its edges turn when the patient leans.
+"""What an upright, whole frontal chest looks like: a mean template, and how edges turn and move when it is not so.
 
-Both are learned from many films by `learn`, so that no single film can be seen in them, and ship as one file. A film
-is compared on a small centre square: what a turn about its centre cannot move out of sight.
+All of it is learned from many films by `chest_fit.learn`, so that no single film can be seen in it, and ships as one
+file.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,142 +17,133 @@ from .film import Film, Grey
 Floats = NDArray[np.float32]
 
 SIDE = 40
-CELLS = 4
-BINS = 12
+LEAN_CELLS, LEAN_BINS = 4, 12
+FRAME_CELLS, FRAME_BINS = 5, 8
 EDGE_FLOOR = 100.0
 """Summed gradient below which a cell's directions fade out instead of being amplified."""
 SHIPPED = Path(__file__).parent / "reference" / "chest.npz"
 
-STEEPEST = 30.0
-TURNS = 24
-"""Random turns, shifts and sizes each film is learned at."""
-RIDGE = 3e-3
 
-
-class Square(NamedTuple):
-    """The centre square of a film and the part of it inside the collimated field: uint8 (SIDE, SIDE) each."""
+class Thumbnail(NamedTuple):
+    """A film, or its centre square, at uint8 (SIDE, SIDE), and the part inside the collimated field (255 inside)."""
 
     pixels: Grey
     inside: Grey
 
+    def hidden(self) -> "Thumbnail":
+        """The same with everything outside the field replaced by the mean of the inside."""
+        seen = self.inside == 255
+        if seen.all() or not seen.any():
+            return Thumbnail(self.pixels, np.full_like(self.inside, 255))
+        pixels = np.where(seen, self.pixels, round(float(self.pixels[seen].mean())))
+        return Thumbnail(pixels.astype(np.uint8), seen.astype(np.uint8) * np.uint8(255))
+
 
 class Chest(NamedTuple):
-    """What `learn` found.
+    """What was learned.
 
     Attributes:
         template: float32 (SIDE, SIDE), zero mean and unit norm: the mean of equalised upright films.
-        lean: float32 (CELLS * CELLS * BINS,): degrees of tilt per unit of `directions`.
+        lean: float32 (LEAN_CELLS² · LEAN_BINS,): degrees of tilt per unit of `lean_features`.
+        frame: float32 (FRAME_CELLS² · FRAME_BINS + 1, 4): fraction cut off at the top, bottom, left and right per unit
+            of `frame_features`; the last row is the constant.
     """
 
     template: Floats
     lean: Floats
-
-
-def square(film: Film) -> Square:
-    """The centre square of a film, what lies behind a shutter replaced by the mean of the rest."""
-    view = film.view256
-    found = Square(_centre(view), (_centre(film.inside(view.shape)) // 255) * np.uint8(255))
-    if found.inside.any() and not found.inside.all():
-        found.pixels[found.inside == 0] = round(float(found.pixels[found.inside > 0].mean()))
-    return found
-
-
-def _centre(view: Grey) -> Grey:
-    height, width = view.shape
-    size = min(height, width)
-    top, left = (height - size) // 2, (width - size) // 2
-    crop = view[top : top + size, left : left + size]
-    return np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def pattern(pixels: Grey) -> Floats:
-    """Equalised pixels of a square with zero mean and unit norm, for correlation: float32 (SIDE, SIDE)."""
-    equalised = cv2.equalizeHist(pixels).astype(np.float32)
-    return _unit(equalised)
-
-
-def _unit(values: Floats) -> Floats:
-    centred = values - values.mean()
-    norm = float(np.linalg.norm(centred))
-    return centred / norm if norm else centred
-
-
-@lru_cache
-def _grid() -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """The disc that stays in sight at every turn, and the cell of every pixel."""
-    y, x = np.mgrid[:SIDE, :SIDE]
-    middle = (SIDE - 1) / 2
-    disc = np.hypot(x - middle, y - middle) < SIDE / 2 - 1.5
-    return disc, (y * CELLS // SIDE) * CELLS + x * CELLS // SIDE
-
-
-def directions(found: Square) -> Floats:
-    """How the edges of each cell are directed, against the film's own mirror image.
-
-    Histograms of gradient direction, weighted by gradient magnitude, over a disc and inside the field; minus the same
-    of the mirrored film, which leaves what leans. Mirroring a film flips the sign.
-
-    Returns:
-        float32, shape (CELLS * CELLS * BINS,), each in [-1, 1].
-
-    Source:
-        Histograms of oriented gradients: Dalal and Triggs, CVPR 2005.
-    """
-    smooth = cv2.GaussianBlur(found.pixels, (0, 0), 1.0)
-    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    disc, cells = _grid()
-    used = disc & (cv2.erode(found.inside, np.ones((5, 5), np.uint8)) > 0)
-    position = (np.arctan2(down[used], across[used]) % np.pi) * (BINS / np.pi)
-    weight = np.hypot(across[used], down[used])
-    lower = position.astype(np.intp)
-    part = position - lower
-    first = cells[used] * BINS
-    bins = np.concatenate([first + lower % BINS, first + (lower + 1) % BINS])
-    weights = np.concatenate([weight * (1 - part), weight * part])
-    counts = np.bincount(bins, weights, CELLS * CELLS * BINS).reshape(CELLS, CELLS, BINS)
-    share = counts / (counts.sum(axis=2, keepdims=True) + EDGE_FLOOR)
-    mirrored = share[:, ::-1, -np.arange(BINS) % BINS]
-    return (share - mirrored).ravel().astype(np.float32)
+    frame: Floats
 
 
 @lru_cache
 def shipped() -> Chest:
     """The reference that ships with the package."""
     with np.load(SHIPPED) as stored:
-        return Chest(stored["template"], stored["lean"])
+        return Chest(stored["template"], stored["lean"], stored["frame"])
 
 
-def learn(films: Iterable[Film], *, seed: int = 0) -> Chest:
-    """Learn the reference from upright frontal films.
+def square(film: Film) -> Thumbnail:
+    """The centre square of a film: a turn about the centre moves nothing in its inscribed disc out of sight."""
+    view, inside = film.view256, film.inside(film.view256.shape)
+    return Thumbnail(centre(view), centre(inside)).hidden()
 
-    The template is the mean of their patterns. The lean is a ridge regression from `directions` to the angle by which
-    each film was turned (up to 30°), shifted, resized and perhaps equalised at random; whether the corners that
-    open are black, mirrored or stretched must not matter, so each happens.
 
-    Args:
-        films: a few dozen at least, of as many sources as there are.
-        seed: of the random turns; equal films and seeds give equal references.
+def whole(film: Film) -> Thumbnail:
+    """All of a film, stretched to a square."""
+    view, inside = film.view256, film.inside(film.view256.shape)
+    return Thumbnail(shrink(view), shrink(inside)).hidden()
+
+
+def centre(view: Grey) -> Grey:
+    """The centre square of a view at (SIDE, SIDE)."""
+    size = min(view.shape)
+    top, left = ((length - size) // 2 for length in view.shape)
+    return shrink(view[top : top + size, left : left + size])
+
+
+def shrink(view: Grey) -> Grey:
+    """A view at (SIDE, SIDE), whatever its shape."""
+    return np.asarray(cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def pattern(pixels: Grey) -> Floats:
+    """Equalised pixels of a thumbnail with zero mean and unit norm, for correlation: float32 (SIDE, SIDE)."""
+    return unit(cv2.equalizeHist(pixels).astype(np.float32))
+
+
+def unit(values: Floats) -> Floats:
+    """`values` with zero mean and unit norm; all zero where they are constant."""
+    centred = values - values.mean()
+    norm = float(np.linalg.norm(centred))
+    return centred / norm if norm else centred
+
+
+def lean_features(found: Thumbnail) -> Floats:
+    """What leans in a centre square: directions of its edges in its disc, less those of its mirror image.
+
+    Mirroring a film flips the sign. float32, shape (LEAN_CELLS² · LEAN_BINS,), each in [-1, 1].
     """
-    rng = np.random.default_rng(seed)
-    patterns, rows, angles = [], [], []
-    for film in films:
-        patterns.append(pattern(square(film).pixels))
-        for angle in rng.uniform(-STEEPEST, STEEPEST, TURNS):
-            rows.append(directions(_turned(film.view512, angle, rng)))
-            angles.append(angle)
-    matrix, target = np.array(rows, np.float64), np.array(angles)
-    normal = matrix.T @ matrix + RIDGE * len(rows) * np.eye(matrix.shape[1])
-    lean = np.linalg.solve(normal, matrix.T @ target)
-    return Chest(_unit(np.mean(patterns, axis=0)), lean.astype(np.float32))
+    share = _directions(found, _disc(), LEAN_CELLS, LEAN_BINS)
+    mirrored = share[:, ::-1, -np.arange(LEAN_BINS) % LEAN_BINS]
+    return (share - mirrored).ravel()
 
 
-def _turned(view: Grey, angle: float, rng: np.random.Generator) -> Square:
-    height, width = view.shape
-    corners = (cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE)[rng.integers(3)]
-    move = cv2.getRotationMatrix2D((width / 2, height / 2), angle, rng.uniform(0.85, 1.3))
-    move[:, 2] += rng.uniform(-0.06, 0.06, 2) * (width, height)
-    turned = np.asarray(cv2.warpAffine(view, move, (width, height), borderMode=corners), np.uint8)
-    pixels = _centre(turned)
-    if rng.random() < 0.5:
-        pixels = np.asarray(cv2.equalizeHist(pixels), np.uint8)
-    return Square(pixels, np.full_like(pixels, 255))
+def frame_features(found: Thumbnail) -> Floats:
+    """Where which edges lie in a whole film: float32, shape (FRAME_CELLS² · FRAME_BINS + 1,), in [0, 1]; last 1."""
+    share = _directions(found, np.ones((SIDE, SIDE), np.bool_), FRAME_CELLS, FRAME_BINS)
+    return np.append(share.ravel(), np.float32(1))
+
+
+def _directions(found: Thumbnail, region: NDArray[np.bool_], cells: int, bins: int) -> Floats:
+    """Histograms of gradient direction by cell, weighted by gradient, inside the field: float32 (cells, cells, bins).
+
+    Direction 0 is a gradient along the rows; each histogram sums to 1 or, where a cell has few edges, to less.
+
+    Source:
+        Histograms of oriented gradients: Dalal and Triggs, CVPR 2005.
+    """
+    smooth = cv2.GaussianBlur(found.pixels, (0, 0), 1.0)
+    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    used = region & (cv2.erode(found.inside, np.ones((5, 5), np.uint8)) > 0)
+    position = (np.arctan2(down[used], across[used]) % np.pi) * (bins / np.pi)
+    weight = np.hypot(across[used], down[used])
+    lower = position.astype(np.intp)
+    upper_part = position - lower
+    first = _cells(cells)[used] * bins
+    where = np.concatenate([first + lower % bins, first + (lower + 1) % bins])
+    weights = np.concatenate([weight * (1 - upper_part), weight * upper_part])
+    counts = np.bincount(where, weights, cells * cells * bins).reshape(cells, cells, bins)
+    return (counts / (counts.sum(axis=2, keepdims=True) + EDGE_FLOOR)).astype(np.float32)
+
+
+@lru_cache
+def _cells(cells: int) -> NDArray[np.intp]:
+    """Cell of every pixel: (SIDE, SIDE)."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    return (y * cells // SIDE) * cells + x * cells // SIDE
+
+
+@lru_cache
+def _disc() -> NDArray[np.bool_]:
+    """What stays in sight at every turn: (SIDE, SIDE)."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    return np.hypot(x, y) < SIDE / 2 - 1.5

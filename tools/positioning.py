@@ -1,4 +1,4 @@
-"""Positioning of frontal films: photometric inversion, quarter turns and in-plane tilt, against the mean chest."""
+"""Positioning of frontal films against the mean chest: inversion, quarter turns, in-plane tilt, parts cut off."""
 
 import numpy as np
 
@@ -42,8 +42,21 @@ def tilt(film: Film) -> float | None:
     """
     if not _frontal(film):
         return None
-    angle = float(chest.directions(film.once(chest.square)) @ chest.shipped().lean)
+    angle = float(chest.lean_features(film.once(chest.square)) @ chest.shipped().lean)
     return min(abs(angle), 90.0)
+
+
+@tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
+def cutoff(film: Film) -> float | None:
+    """Fraction of the chest that seems to lie beyond one side of the film.
+
+    Guessed from where the anatomy's edges lie, so it is weak: a tenth of a side is seldom noticed, a quarter mostly
+    is, and a large or a deformed chest looks like one cut off. Absent on films that are not frontal.
+    """
+    if not _frontal(film):
+        return None
+    lost = chest.frame_features(chest.whole(film)) @ chest.shipped().frame
+    return float(np.clip(lost.max(), 0, 1))
 
 
 def _frontal(film: Film) -> bool:

@@ -8,7 +8,7 @@ import typer
 PANEL = "Annotate"
 policy = typer.Typer(no_args_is_help=True, help="Fit the policy on your own labels, or refer it to your own archive.")
 
-Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False)]
+Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of films")]
 Out = Annotated[Path, typer.Option("--out", help="policy file to write (.json); hand it to annotate --policy")]
 
 

@@ -122,6 +122,7 @@ RESPONDS_TO = (
     Response("positioning.rotation", "equalised", {"rotation_90": 1, "rotation_180": 1}, ("inversion", "shutter")),
     Response("positioning.tilt", "presentation", {"tilt": 1}, ("inversion", "quantum_noise", "defocus", "shutter")),
     Response("positioning.tilt", "equalised", {"tilt": 1}, ("quantum_noise", "over_exposure")),
+    Response("positioning.cutoff", "presentation", {"cut_off": 1}, ("quantum_noise", "defocus", "over_exposure")),
     Response("artifact.text", "presentation", {"overlay_text": 1}, ("jpeg", "grid_lines", "quantum_noise")),
     Response("artifact.blocking", "presentation", {"jpeg": 1}, ("grid_lines", "overlay_text", "quantum_noise")),
     Response("artifact.blocking", "equalised", {"jpeg": 1}, ("grid_lines", "overlay_text", "quantum_noise")),
