@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-HEIGHT_CM, WIDTH_CM = 42.5, 35.4
+HEIGHT_CM, WIDTH_CM = 42.5, 35.38
 Plane = NDArray[np.floating]
 Points = NDArray[np.float64]
 _SHIFT = 4

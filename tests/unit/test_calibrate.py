@@ -30,7 +30,7 @@ def test_a_ladder_that_falls_is_solved_downwards(good):
     def grain(film):
         return float(np.abs(np.diff(film.astype(float), axis=1)).mean())
 
-    calm = {key: np.full((900, 700), 150, np.uint8) for key in good}
+    calm = {key: np.full((500, 300), 150, np.uint8) for key in list(good)[:3]}
     mild, worst = (
         np.median([grain(apply(f, "quantum_noise", d, key=k)) for k, f in calm.items()]) for d in (2.5, 0.15)
     )
