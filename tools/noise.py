@@ -30,20 +30,30 @@ def haar(film: Film) -> float | None:
 @tool(version=1, unit="grey levels", better="lower", bounds=(0.0, 190.0))
 def haar_native(film: Film) -> float | None:
     """Standard deviation of the noise at the film's own resolution, in a central tile of 512 x 1024 px."""
-    height, width = film.pixels.shape
-    top, left = max(0, (height - TILE[0]) // 2), max(0, (width - TILE[1]) // 2)
-    return _haar(np.ascontiguousarray(film.pixels[top : top + TILE[0], left : left + TILE[1]]), None)
+    return film.once(_haar_native)
 
 
 @tool(version=1, unit="1", better="lower", bounds=(0.0, 380.0))
 def relative(film: Film) -> float | None:
-    """Noise as a fraction of the film's own local contrast; stays what it was when contrast is stretched."""
-    noise, contrast = film.once(_haar_1024), local_contrast(film)
-    return None if noise is None or contrast is None else noise / max(contrast, 0.5)
+    """Noise as a fraction of the film's own local contrast; stays what it was when contrast is stretched.
+
+    Geometric mean of the noise at 1024 px and at the film's own resolution: the first is closer to what a reader sees,
+    the second to the detector.
+    """
+    seen, native, contrast = film.once(_haar_1024), film.once(_haar_native), local_contrast(film)
+    if seen is None or native is None or contrast is None:
+        return None
+    return (seen * native) ** 0.5 / max(contrast, 0.5)
 
 
 def _haar_1024(film: Film) -> float | None:
     return _haar(film.view1024, film.inside(film.view512.shape))
+
+
+def _haar_native(film: Film) -> float | None:
+    height, width = film.pixels.shape
+    top, left = max(0, (height - TILE[0]) // 2), max(0, (width - TILE[1]) // 2)
+    return _haar(film.pixels[top : top + TILE[0], left : left + TILE[1]], None)
 
 
 def _haar(image: Grey, inside: Grey | None) -> float | None:

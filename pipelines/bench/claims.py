@@ -39,6 +39,8 @@ def _deaf(measure: str, domains: tuple[Domain, ...], low: float, *defects: str) 
 
 
 CLAIMS: tuple[Claim, ...] = (
+    Claim("noise.relative", BOTH, "quantum_noise", 1, (0.99, 1.0, 1.0)),
+    *_deaf("noise.relative", BOTH, 0.40, "defocus", "motion"),
     Claim("noise.haar", BOTH, "quantum_noise", 1, (0.99, 1.0, 1.0)),
     *_deaf("noise.haar", BOTH, 0.40, "defocus", "motion"),
     Claim("blur.edge_width", BOTH, "defocus", 1, (0.85, 0.96, 0.98)),

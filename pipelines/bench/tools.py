@@ -4,7 +4,7 @@ Only patients of the reporting half count here; parameters were chosen on the ot
 size, so clean and spoiled films are compared within a source and the pairs of all sources pooled.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from ...benchmark.statistics import auroc
 from ...tools import Domain
-from ..films import labelled_films
-from ..settings import SettingsError
+from ..films import LabelledFilm, labelled_films
+from ..policy import held_out
+from ..settings import ReadSettings, SettingsError
+from ..view import Advance
 from .claims import BOTH, CLAIMS, TEXTBOOK, Claim
 from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb
 from .speed import speed
@@ -30,13 +32,15 @@ class Grid(NamedTuple):
     rows: list[tuple[object, ...]]
 
 
-def report(root: Path, advance: Callable[..., None]) -> list[Grid]:
+def report(root: Path, advance: Advance) -> list[Grid]:
     """Measure everything on the labelled films below `root`.
 
     Raises:
         SettingsError: no labelled films, or too few good ones of the reporting half and size.
     """
-    good = [film for film in labelled_films(root) if film.label == "good" and film.reporting]
+    films = labelled_films(root)
+    good = [film for film in films if film.label == "good" and film.reporting]
+    quality = _quality(films, advance)
     ladders: list[Rungs] = []
     for rungs in climb(good):
         ladders.append(rungs)
@@ -44,8 +48,8 @@ def report(root: Path, advance: Callable[..., None]) -> list[Grid]:
     sources = [name for name in sorted({each.source for each in ladders}) if _count(ladders, name) >= MIN_FILMS]
     if not sources:
         raise SettingsError(f"{root}: fewer than {MIN_FILMS} good films of {MIN_SIDE} px in each source; add films")
-    films = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
-    return [_answers(ladders, sources, films), _textbook(ladders, sources, films), _speed()]
+    counted = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
+    return [_answers(ladders, sources, counted), _textbook(ladders, sources, counted), _speed(), quality]
 
 
 def _count(ladders: Sequence[Rungs], source: str) -> int:
@@ -78,6 +82,13 @@ def _textbook(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> G
 def _speed() -> Grid:
     rows: list[tuple[object, ...]] = [(name, f"{ms:.2f}", f"{ratio:.2f}") for name, ms, ratio in speed()]
     return Grid("CPU on a film of 2544 x 3056 px, JPEG quality 95", ("step", "ms", "of imdecode"), rows)
+
+
+def _quality(films: Sequence[LabelledFilm], advance: Advance) -> Grid:
+    rows = held_out([film for film in films if film.label], ReadSettings(), advance)  # pyright: ignore[reportCallIssue]
+    columns = tuple(rows[0])
+    title = "Quality against readers, low against good films of patients the model had not seen"
+    return Grid(title, columns, [tuple(row[name] for name in columns) for row in rows])
 
 
 def _areas(

@@ -1,8 +1,11 @@
 import csv
+from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+from lrrg.benchmark.degrade import degrade
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim
@@ -52,27 +55,39 @@ def test_textbook_measures_give_finite_numbers(measure: str):
     assert np.isfinite(MEASURES[measure](np.zeros((64, 64), np.uint8)))
 
 
-def test_a_folder_without_films_large_enough_is_refused(tmp_path):
-    write_films(tmp_path, count=2, height=256)
-    with pytest.raises(SettingsError, match="good films"):
-        report(tmp_path, lambda: None)
+def test_a_folder_without_low_films_is_refused_before_the_long_work(tmp_path):
+    write_films(tmp_path, [Mock("p2", "good", 256), Mock("p3", "good", 256)])
+    with pytest.raises(SettingsError, match="0 low films"):
+        report(tmp_path, lambda done=1, **counts: None)
 
 
 @pytest.mark.slow
 def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
-    write_films(tmp_path, count=3, height=1024)
-    answers, textbook, speed = report(tmp_path, lambda: None)
+    large = [Mock(name, "good", 1024) for name in ("p2", "p3", "p4")]
+    small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(14)]
+    write_films(tmp_path, large + small)
+    answers, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
     assert len(answers.rows) == sum(len(claim.domains) for claim in CLAIMS)
     assert len(textbook.rows) == sum(len(defects) for _, _, defects in TEXTBOOK)
     assert speed.rows[0][0] == "cv2.imdecode"
+    assert quality.rows
 
 
-def write_films(folder, count: int, height: int) -> None:
-    """Phantoms whose patients are all of the reporting half, labelled good."""
+class Mock(NamedTuple):
+    """A phantom on disk; patients p2, p3 and p4 are of the reporting half."""
+
+    patient: str
+    label: str
+    height: int
+
+
+def write_films(folder: Path, mocks: list[Mock]) -> None:
     rows = []
-    for k, patient in enumerate(("p2", "p3", "p4")[:count]):
-        cv2.imwrite(str(folder / f"mock_{k}.png"), (phantom(k, height=height).stored >> 4).astype(np.uint8))
-        rows.append({"file": f"mock_{k}.png", "patient": patient, "view": "PA", "apparent_quality": "good"})
+    for k, mock in enumerate(mocks):
+        grey = (phantom(k, height=mock.height).stored >> 4).astype(np.uint8)
+        spoiled = degrade(grey, "low_contrast", 5, key="") if mock.label == "low" else grey
+        cv2.imwrite(str(folder / f"mock_{k}.png"), spoiled)
+        rows.append({"file": f"mock_{k}.png", "patient": mock.patient, "view": "PA", "apparent_quality": mock.label})
     with (folder / "manifest.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
