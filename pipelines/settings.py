@@ -42,6 +42,17 @@ class AgentSettings(Section):
     policy: str = Field("standard.v1", description="name of a shipped policy, or path of one made by `lrrg policy fit`")
 
 
+class ClientSettings(Section):
+    """How model servers are talked to; none of it can change an answer."""
+
+    allow_hosts: tuple[str, ...] = Field((), description="hosts beyond this machine that may be sent films and reports")
+    connect_seconds: float = Field(5.0, gt=0, description="until a connection stands")
+    read_seconds: float = Field(60.0, gt=0, description="of silence, after which an attempt is given up")
+    attempts: int = Field(10, ge=1, le=100, description="of one request, the first included")
+    longest_wait: float = Field(60.0, gt=0, description="seconds between two attempts at most")
+    concurrency: int = Field(8, gt=0, description="requests under way at once")
+
+
 class Settings(BaseSettings):
     """Everything a run can be told, resolved; a copy is stored in table `runs`."""
 
@@ -52,6 +63,7 @@ class Settings(BaseSettings):
     read: ReadSettings = ReadSettings()  # pyright: ignore[reportCallIssue]
     agent: AgentSettings = AgentSettings()  # pyright: ignore[reportCallIssue]
     annotate: AnnotateSettings = AnnotateSettings()  # pyright: ignore[reportCallIssue]
+    client: ClientSettings = ClientSettings()  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def settings_customise_sources(

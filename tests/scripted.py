@@ -1,0 +1,114 @@
+"""A model server on the loopback that misbehaves as its script says; real sockets, standard library only."""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Act = Callable[["Handler", dict[str, Any]], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Plays one act of the script per request; the last act stays on."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Server"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.next_act(body)(self, body)
+
+    def send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent."""
+
+
+class Server(ThreadingHTTPServer):
+    """Knows its script and what it was asked."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, script: Sequence[Act]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.asked, self.closing = list(script), list[dict[str, Any]](), threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def next_act(self, body: dict[str, Any]) -> Act:
+        with self._lock:
+            self.asked.append(body)
+            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+
+@contextmanager
+def serving(*script: Act) -> Iterator[Server]:
+    """A server that is gone afterwards."""
+    server = Server(script)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def says(text: str | Callable[[dict[str, Any]], str], finish: str = "stop", model: str | None = None) -> Act:
+    """A whole chat completion; `text` may depend on the request, `model` names another than the one asked for."""
+
+    def act(handler: Handler, body: dict[str, Any]) -> None:
+        message = {"role": "assistant", "content": text if isinstance(text, str) else text(body)}
+        choice = {"index": 0, "finish_reason": finish, "message": message}
+        reply = {"id": "1", "object": "chat.completion", "created": 0, "model": model or body["model"]}
+        handler.send(200, json.dumps({**reply, "choices": [choice]}).encode())
+
+    return act
+
+
+def fails(status: int, **headers: str) -> Act:
+    """An error status."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler, _: handler.send(status, b'{"error": {"message": "scripted"}}', named)
+
+
+def sends(content: bytes) -> Act:
+    """A body with status 200."""
+    return lambda handler, _: handler.send(200, content)
+
+
+def hangs(handler: Handler, _: dict[str, Any]) -> None:
+    """Take the request and say nothing until the server closes."""
+    handler.server.closing.wait(30)
+
+
+def resets(handler: Handler, _: dict[str, Any]) -> None:
+    """Drop the connection with a TCP reset."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def stops_midway(handler: Handler, _: dict[str, Any]) -> None:
+    """Announce more bytes than come."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"id": ')
+    handler.close_connection = True
