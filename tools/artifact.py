@@ -15,7 +15,8 @@ EXTREMES = 0.005
 WHITE, BLACK = (215, 250), (5, 30)
 """Where the film itself may move the limits of white and black text."""
 GLYPH_HEIGHT = (5, 40)
-MOST_GLYPHS = 1500
+MOST_GLYPHS = 600
+"""More than any film carries, so that grain taken for glyphs stays cheap."""
 
 TILE = (512, 1024)
 """Native pixels (rows, columns) of the centre that the fine measures look at."""
