@@ -48,7 +48,8 @@ def apply(grey: Grey, defect: str, value: float, *, key: str) -> Grey:
 
 
 def _quantum_noise(grey: Grey, dose: float, rng: np.random.Generator) -> Grey:
-    return physics.add_quantum_noise(grey, physics.photons(dose, grey), rng)
+    """The dose of a detector is what arrives behind the patient: the mean of the film, not the unattenuated beam."""
+    return physics.add_quantum_noise(grey, physics.photons(dose, grey) / physics.transmitted(grey), rng)
 
 
 def _electronic_noise(grey: Grey, deviation: float, rng: np.random.Generator) -> Grey:

@@ -49,6 +49,12 @@ def photons(dose: float, grey: Grey) -> float:
     return dose * FLUENCE * pitch**2 * EFFICIENCY
 
 
+def transmitted(grey: Grey) -> float:
+    """Mean intensity of a film relative to the unattenuated beam, in (0, 1]."""
+    shares = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel() / grey.size
+    return float(shares @ np.exp(-LATITUDE * np.arange(256) / 255.0))
+
+
 def intensity(grey: Grey) -> Intensity:
     """Detector intensity behind each grey value: uint16, 65535 at grey 0, one hundredth of it at grey 255."""
     table = np.round(65535.0 * np.exp(-LATITUDE * np.arange(256) / 255.0)).astype(np.uint16)

@@ -64,7 +64,7 @@ def test_a_folder_without_low_films_is_refused_before_the_long_work(tmp_path):
 @pytest.mark.slow
 def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
     large = [Mock(name, "good", 1024) for name in ("p2", "p3", "p4")]
-    small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(14)]
+    small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(20)]
     write_films(tmp_path, large + small)
     answers, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
     assert len(answers.rows) == sum(len(claim.domains) for claim in CLAIMS)
