@@ -31,8 +31,8 @@ from ..settings import Settings, SettingsError
 from ..store import Store
 from .processes import Cost, cost
 
-HEIGHT, WIDTH = 3056, 2544
-"""The most frequent size in MIMIC-CXR-JPG."""
+HEIGHT = 3056
+"""Rows of the most frequent size in MIMIC-CXR-JPG; the phantom's width follows."""
 DOSE = 150.0
 """Detector dose of the phantoms, microgray: their files come out at the data set's mean of 1.5 MB."""
 DISTINCT = 6
@@ -124,7 +124,7 @@ def _draw(folder: Path) -> list[Path]:
     folder.mkdir()
     paths = [folder / f"{seed}.jpg" for seed in range(DISTINCT)]
     for seed, path in enumerate(paths):
-        path.write_bytes(mimic_jpeg(phantom(seed, height=HEIGHT, dose=DOSE).stored[:, :WIDTH]))
+        path.write_bytes(mimic_jpeg(phantom(seed, height=HEIGHT, dose=DOSE).stored))
     return paths
 
 
