@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import annotate, benchmark, policy, run
+from . import annotate, benchmark, policy, review, run
 
 app = typer.Typer(
     name="lrrg",
@@ -13,7 +13,7 @@ app = typer.Typer(
     help="Find low-quality chest radiographs, benchmark report models on them.",
     pretty_exceptions_enable=False,
 )
-for group in (annotate, policy, benchmark, run):
+for group in (annotate, policy, benchmark, review, run):
     group.register(app)
 
 

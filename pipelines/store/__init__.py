@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from ...agent.state import Reading, Verdict
 from ...benchmark.cases import Case
@@ -142,6 +144,11 @@ class Store:
         cursor = self._connection.execute(sql, params if isinstance(params, dict) else list(params))
         columns = tuple(column[0] for column in cursor.description or ())
         return Result(columns, cursor.fetchall())
+
+    def arrays(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> dict[str, NDArray[Any]]:
+        """Run one statement and fetch its columns as arrays, NULLs masked: for answers of many rows."""
+        found = self._connection.execute(sql, params if isinstance(params, dict) else list(params)).fetchnumpy()
+        return {name: np.ma.asarray(column) for name, column in found.items()}
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database, for what outlives a call; closed with the store."""

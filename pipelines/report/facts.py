@@ -1,0 +1,81 @@
+"""What the page says besides distributions: where the verdicts come from, how quality spreads, what failed."""
+
+import json
+from typing import Any
+
+from ..store import Result, Store
+
+_COUNTS = """
+SELECT (SELECT count(*) FROM image) AS images, (SELECT count(*) FROM labels) AS verdicts,
+    (SELECT count(DISTINCT subject_id) FROM labels) AS patients,
+    (SELECT count(DISTINCT study_id) FROM labels) AS studies
+"""
+_SPREAD = """
+SELECT {by} AS name, count(*) AS films, quantile_cont(quality, [0.05, 0.25, 0.5, 0.75, 0.95]) AS at
+FROM labels AS l JOIN image AS i USING (image_id) WHERE quality IS NOT NULL
+GROUP BY name ORDER BY films DESC, name LIMIT 12
+"""
+_BY = {
+    "view": "coalesce(l.view_position, 'unknown')",
+    "split": "coalesce(l.official_split, 'unknown')",
+    "portable": "CASE WHEN i.procedure IS NULL THEN 'unknown' WHEN i.procedure ILIKE '%portable%' THEN 'portable' "
+    "ELSE 'fixed' END",
+}
+_FAILURES = """
+SELECT status, error_code AS code, count(*) AS films, min(path) AS example FROM failures
+GROUP BY ALL ORDER BY films DESC, code
+"""
+_RUNS = """
+SELECT run_id, date_trunc('second', started_at)::VARCHAR AS started, seconds, verdicts, rate, exit_code,
+    versions::VARCHAR AS versions
+FROM runs WHERE recipe_id = latest_recipe() ORDER BY started_at DESC LIMIT 20
+"""
+_RECIPE = """
+SELECT recipe_id, measure_id, policy, policy_version, judge, used_at::VARCHAR AS used_at FROM recipes WHERE latest
+"""
+_TOOLS = """
+SELECT measure, tool_version AS version, unit FROM recipe_tool WHERE recipe_id = latest_recipe() ORDER BY measure
+"""
+_JUDGED = """
+SELECT t.regime AS tools, l.regime AS judge, count(*) AS films, avg(l.judge_confidence) AS confidence
+FROM labels AS l
+JOIN derived('verdict') AS t ON t.image_id = l.image_id AND t.recipe_id = l.recipe_id
+WHERE l.route = 'judge' AND l.regime IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""
+
+
+def counts(store: Store) -> dict[str, int]:
+    """Images, verdicts, patients and studies."""
+    return _records(store.query(_COUNTS))[0]
+
+
+def spread(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """Quantiles of quality by view, split and kind of examination."""
+    return {name: _records(store.query(_SPREAD.format(by=by))) for name, by in _BY.items()}
+
+
+def failures(store: Store) -> list[dict[str, Any]]:
+    """Films without a verdict by code."""
+    return _records(store.query(_FAILURES))
+
+
+def judged(store: Store) -> list[dict[str, Any]]:
+    """The judge's regime against what the tools alone say; empty where no judge has been asked."""
+    asked = store.query("SELECT count(*) FROM labels WHERE route = 'judge'").rows[0][0]
+    return _records(store.query(_JUDGED)) if asked else []
+
+
+def provenance(store: Store) -> dict[str, Any]:
+    """Recipe, tool versions, runs with their rate, package versions of the last run."""
+    runs = _records(store.query(_RUNS))
+    versions = [json.loads(run.pop("versions")) for run in runs]
+    return {
+        "recipe": _records(store.query(_RECIPE))[0],
+        "tools": _records(store.query(_TOOLS)),
+        "runs": runs,
+        "versions": versions[0] if versions else {},
+    }
+
+
+def _records(found: Result) -> list[dict[str, Any]]:
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

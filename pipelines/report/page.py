@@ -1,0 +1,56 @@
+"""A page in one file: template, styles, scripts, the charting library and the data, packed."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+LIBRARY = ("d3.min.js", "plot.umd.min.js")
+"""D3 and Observable Plot, both under the ISC licence, which lies beside them."""
+SHARED = ("base.js", "charts.js", "film.js")
+GROUP = ("columns.js", "cuts.js", "counts.js", "measures.js", "about.js", "review.js", "browse.js", "group.js")
+CARD = ("card.js",)
+
+
+def write_page(out: Path, template: str, title: str, data: Mapping[str, Any]) -> int:
+    """Write a page; it appears whole or not at all. Returns its size in bytes.
+
+    Args:
+        out: the file.
+        template: `group` or `card`.
+        title: shown in the browser's tab.
+        data: what the page draws, in types that JSON knows.
+    """
+    scripts = (*SHARED, *(GROUP if template == "group" else CARD))
+    text = Template(_asset(f"{template}.html")).substitute(
+        title=_escaped(title),
+        style=_asset("style.css"),
+        library="\n".join(f"<script>{_asset(f'vendor/{name}')}</script>" for name in LIBRARY),
+        scripts="\n".join(f"<script>\n{_asset(name)}</script>" for name in scripts),
+        data=_packed(data),
+    )
+    part = out.with_name(f"{out.name}.tmp")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(text.encode())
+
+
+def _packed(data: Mapping[str, Any]) -> str:
+    """Data as compressed text: nothing in it can end the element it stands in."""
+    plain = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(zlib.compress(plain.encode(), 6)).decode()
+
+
+def _asset(name: str) -> str:
+    return (resources.files("lrrg.pipelines.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
