@@ -53,6 +53,9 @@ EQUALISED: dict[str, Callable[[Grey], Grey]] = {
     "halved after": lambda film: jpeg(half(equalised(film))),
     "halved before": lambda film: jpeg(equalised(half(film))),
     "shutters before": lambda film: jpeg(equalised(shuttered(film))),
+    "deep shutters before": lambda film: jpeg(equalised(shuttered(film, 0.22))),
+    "saturated before": lambda film: jpeg(equalised(cv2.add(film, 60))),
+    "inverted before": lambda film: jpeg(equalised(cv2.bitwise_not(film))),
     "padded after": lambda film: jpeg(padded(equalised(film))),
 }
 
