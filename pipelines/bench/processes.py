@@ -6,8 +6,8 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,24 +52,36 @@ class Cost:
 def cost(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run a command to its end and add up what it and its descendants used.
 
-    Descendants whose parent dies first become this process's children, so that none of their time is lost. Call it
-    from a process without other children.
+    Descendants whose parent dies first become this process's children, so that none of their time is lost.
     """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     found, before, started = Cost(), _children_cpu(), time.monotonic()
-    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
-    over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, found.memory, over))
-    watcher.start()
-    found.exit_code = process.wait()
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-    over.set()
-    watcher.join()
+    with _adopting_orphans():
+        process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL, process_group=0)
+        over = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(process.pid, found.memory, over))
+        watcher.start()
+        try:
+            found.exit_code = process.wait()
+            with suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-process.pid, 0)  # any child in the command's process group
+        finally:
+            process.kill()
+            over.set()
+            watcher.join()
     found.wall = time.monotonic() - started
     found.cpu = _children_cpu() - before
     return found
+
+
+@contextmanager
+def _adopting_orphans() -> Iterator[None]:
+    library = ctypes.CDLL(None)
+    library.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        library.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _children_cpu() -> float:

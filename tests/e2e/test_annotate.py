@@ -1,0 +1,130 @@
+"""The main job through the command line: catalog, annotate, resume, shards, explain, bench."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from lrrg.pipelines import settings
+from lrrg.pipelines.annotate import Order, parse_shard
+from lrrg.pipelines.bench.annotate import bench_annotate
+from lrrg.pipelines.bench.processes import cost
+from lrrg.pipelines.settings import SettingsError
+from lrrg.tests.project import Project, start_project, write_films
+
+FILMS = 14
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    write_films(tmp_path / "films", FILMS)
+    return start_project(tmp_path, tmp_path / "films")
+
+
+def counts(project: Project, *options: str) -> dict[str, int]:
+    done = project.lrrg("annotate", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_image_is_taken_on_once(project):
+    assert counts(project, "--dry-run") == {"pending": FILMS}
+    assert project.query("SELECT count(*) FROM verdict") == [(0,)]
+    assert sum(counts(project, "--limit", "5").values()) == 5
+    assert project.annotate().counts.total() == FILMS - 5
+    assert counts(project) == {"pending": 0}
+    assert project.nothing_lost_nothing_doubled()
+    assert project.query("SELECT count(DISTINCT run_id), bool_and(exit_code = 0) FROM run") == [(2, True)]
+
+
+def test_an_unreadable_file_is_not_tried_again(project):
+    (project.films / "film003.jpg").write_bytes(b"")
+    assert project.annotate().counts["unreadable"] == 1
+    assert project.annotate(Order(retry_failed=True)).counts.total() == 0
+
+
+def test_shards_merge_to_what_one_run_gives(project, tmp_path):
+    alone = Project(project.films, tmp_path / "alone.duckdb")
+    alone.db.write_bytes(project.db.read_bytes())
+    alone.policy.write_bytes(project.policy.read_bytes())
+    alone.annotate()
+    parts = [project.annotate(Order(shard=(part, 3))) for part in (1, 2)]
+    last = counts(project, "--shard", "3/3")
+    assert sum(part.counts.total() for part in parts) + sum(last.values()) == FILMS
+    assert project.annotate(Order(shard=(2, 3))).counts.total() == 0
+    assert project.query("SELECT count(*) FROM verdict") == [(0,)]
+    for new in (FILMS, 0):
+        done = project.lrrg("ingest", f"{project.db}.shards", "--json")
+        assert json.loads(done.stdout) == {"new_verdicts": new}, done.stderr
+    assert project.table() == alone.table()
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/2"])
+def test_a_shard_is_one_of_n(text):
+    with pytest.raises(SettingsError):
+        parse_shard(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--judge", "http://127.0.0.1:8000"), 2),
+        (("--policy", "no-such-policy"), 2),
+        (("--shard", "3/2"), 2),
+        (("--workers", "0"), 2),
+    ],
+)
+def test_wrong_options_end_before_any_work(project, options, code):
+    done = project.lrrg("annotate", *options)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert project.query("SELECT count(*) FROM run") == [(0,)]
+
+
+def test_no_database_is_said_in_one_line(tmp_path):
+    done = Project(tmp_path, tmp_path / "none.duckdb").lrrg("annotate", "--dry-run", "--policy", "standard.v1")
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+
+
+def test_explain_tells_every_step_without_a_database_and_sends_nothing(project, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        tracing = {"LANGSMITH_TRACING": "true", "LANGSMITH_API_KEY": "key"}
+        tracing["LANGSMITH_ENDPOINT"] = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = project.run(["explain", str(project.films / "film001.jpg"), "--json"], tracing)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert done.returncode == 0, done.stderr
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [step["step"] for step in steps] == ["measure", "triage", "verdict"]
+    grain = next(row for row in steps[1]["measures"] if row["measure"] == "noise.haar")
+    assert grain["z"] == pytest.approx(grain["value"] - grain["usual"])
+    assert grain["adds"] == pytest.approx(min(max(grain["z"], 0), 6))
+    assert steps[2]["rationale"].startswith(steps[1]["regime"])
+
+
+def test_explain_for_people_shows_the_verdict_on_a_bad_file_too(project):
+    (project.films / "film001.jpg").write_bytes(b"no film")
+    done = project.run(["explain", str(project.films / "film001.jpg")], {})
+    assert done.returncode == 0
+    assert "not-an-image" in done.stdout
+
+
+def test_bench_compares_a_run_with_decoding(project):
+    chosen = settings.load(agent={"policy": str(project.policy)}, annotate={"workers": 1})
+    speed = bench_annotate(project.films, chosen, images=20)
+    ratio = {part.part: part.ratio for part in speed.parts}
+    assert ratio["bare cv2.imdecode"] == 1
+    assert ratio["whole run, start-up included"] > ratio["an image more"] > 1
+    assert speed.images == 19
+    assert {row.process for row in speed.memory} == {"main", "worker"}
+
+
+def test_cost_counts_descendants_that_outlive_their_parent():
+    burn = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {burn!r}])"
+    found = cost([sys.executable, "-c", orphan], {})
+    assert 0.5 <= found.cpu < 5
+    assert found.wall >= 0.4
