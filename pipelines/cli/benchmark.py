@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 PANEL = "Benchmark"
+labeler = typer.Typer(no_args_is_help=True, help="The finding labeler behind the clinical metrics (rule14).")
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
     app.command(rich_help_panel=PANEL)(splits)
     app.command(rich_help_panel=PANEL)(score)
+    labeler.callback()(lambda: None)
+    labeler.command()(validate)
+    app.add_typer(labeler, name="labeler", rich_help_panel=PANEL)
 
 
 def splits(
@@ -59,3 +63,24 @@ def score(
         scores = score_all(splits, predictions or [], options, advance)
     for path in save(scores, out, db=db, share=share):
         console.print(path)
+
+
+def validate(
+    db: Annotated[Path | None, typer.Option("--db", help="database of a MIMIC-CXR-JPG catalog with its labels")] = None,
+    iu: Annotated[Path | None, typer.Option("--iu", help="NLMCXR_reports.tgz, or a folder of its XML files")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare rule14 with MIMIC-CXR's published labels, or with the human MeSH codes of the Indiana reports."""
+    from ...benchmark.agreement import Agreement
+    from ..labeler import against_mesh, against_published
+    from ..settings import SettingsError
+    from ..view import show, table
+
+    if db is None and iu is None:
+        raise SettingsError("nothing to compare with; give --db or --iu")
+    tables = {**(against_published(db) if db else {}), **(against_mesh(iu) if iu else {})}
+    if as_json:
+        show({title: [row._asdict() for row in rows] for title, rows in tables.items()}, as_json)
+        return
+    for title, rows in tables.items():
+        table(Agreement._fields, rows, title)
