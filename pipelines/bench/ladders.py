@@ -13,7 +13,7 @@ from ...benchmark.degrade import degrade
 from ...benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...benchmark.mimic import as_mimic
 from ...tools import TOOLS, Domain, Film, measure
-from ...tools.image import decode
+from ..examples import read_film
 from ..films import LabelledFilm
 from ..settings import ReadSettings
 from .claims import BOTH, DEFECTS, TEXTBOOK
@@ -44,13 +44,8 @@ def climb(films: Iterable[LabelledFilm]) -> Iterator[Rungs]:
                 yield rungs
 
 
-def grey_of(film: LabelledFilm) -> NDArray[np.uint8]:
-    """The film's grey values: uint8, shape (H, W), air dark."""
-    return decode(film.path.read_bytes(), max_pixels=ReadSettings().max_pixels).pixels  # pyright: ignore[reportCallIssue]
-
-
 def _ladder(film: LabelledFilm) -> Rungs:
-    grey = grey_of(film)
+    grey = read_film(film.path, ReadSettings()).pixels  # pyright: ignore[reportCallIssue]
     values: dict[Key, dict[str, float]] = {}
     if max(grey.shape) >= MIN_SIDE:
         for defect, severity, spoiled in _spoiled(grey, film.path.stem):
