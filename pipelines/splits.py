@@ -148,7 +148,8 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, earlies
             "support_devices": float(present[DEVICES]),
             "no_finding": float(present[NO_FINDING]),
             "reference_words": float(len(target.split())),
-            "has_prior": float(bool(time and time > earliest.get(image["subject_id"], time))),
+            # Of an undated study nothing is known, so its report cannot be said to invent an earlier one.
+            "has_prior": float(time is None or time > earliest.get(image["subject_id"], time)),
             "hour": float(time.hour if time else 12),
             "megapixels": float(image["megapixels"] or 0),
         },
