@@ -1,6 +1,8 @@
-"""Rows that stages hand to the store: the catalog's images and reports."""
+"""Rows that stages hand to the store: the catalog's images and reports, readers' opinions."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,21 @@ class LabelRow:
     """MIMIC-CXR: `chexpert`, `negbio`, `radiologist` (the test set); others: `chexbert`, `mesh`, `padchest`."""
     finding: str
     value: int
+
+
+class ReadRow(NamedTuple):
+    """What one reader said about one film; None where the reader did not say."""
+
+    image_id: str
+    reader: str
+    regime: str | None
+    noise: bool | None
+    blur: bool | None
+    exposure: bool | None
+    collimation: bool | None
+    positioning: bool | None
+    artifact: bool | None
+    blind: bool
+    """Whether the agent's verdict was hidden from the reader."""
+    read_at: datetime
+    """UTC, without a zone."""

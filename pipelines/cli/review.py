@@ -1,4 +1,4 @@
-"""Verbs that show the verdicts to people: report."""
+"""Verbs that show the verdicts to people and take their opinions: report, review import, review agreement."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +8,15 @@ import typer
 from .annotate import Db, Json
 
 PANEL = "See"
+review = typer.Typer(no_args_is_help=True, help="Take readers' opinions from the report's page, compare with them.")
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
     app.command(rich_help_panel=PANEL)(report)
+    review.command("import")(import_reads)
+    review.command()(agreement)
+    app.add_typer(review, name="review", rich_help_panel=PANEL)
 
 
 def report(
@@ -25,3 +29,29 @@ def report(
     from ..view import show
 
     show(write_report(db, out), as_json)
+
+
+def import_reads(
+    reads: Annotated[Path, typer.Argument(metavar="CSV", help="file the report's page saved")],
+    db: Db,
+    as_json: Json = False,
+) -> None:
+    """Store what readers said about films; importing it again changes nothing."""
+    from ..review import import_reads
+    from ..view import show
+
+    show(import_reads(reads, db), as_json)
+
+
+def agreement(db: Db, as_json: Json = False) -> None:
+    """Compare the verdicts with the stored reads: kappa, AUROC, defects, and cuts that would fit readers better."""
+    from ..agreement import agreement
+    from ..report.trust import trust
+    from ..view import show, table
+
+    found = agreement(db)
+    if as_json:
+        show(trust(found) or {}, as_json)
+        return
+    for title, (columns, rows) in found.tables().items():
+        table(columns, rows, title)

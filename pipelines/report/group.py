@@ -7,11 +7,13 @@ from typing import Any
 from ... import __version__
 from ...agent.policy import Policy
 from ...agent.state import ASPECTS
+from ..agreement import compare
 from ..store import Store, StoreError
 from . import distributions, facts
 from .page import write_page
 from .population import load_population
 from .rows import listed
+from .trust import trust
 
 
 def write_report(db: Path, out: Path) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def gather(store: Store, title: str) -> dict[str, Any]:
         "measures": distributions.measures(films, policy),
         "spread": facts.spread(store),
         "judged": facts.judged(store),
+        "agreement": trust(compare(store)),
         "failures": facts.failures(store),
         "provenance": facts.provenance(store),
         "rows": chosen.rows,

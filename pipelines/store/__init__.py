@@ -13,8 +13,8 @@ from ...agent.state import Reading, Verdict
 from ...benchmark.cases import Case
 from ..errors import StoreError
 from ..recipe import Recipe, Run
-from ..records import CatalogRow, LabelRow, ReportRow
-from . import benchmark, catalog, runs, shards, verdicts
+from ..records import CatalogRow, LabelRow, ReadRow, ReportRow
+from . import benchmark, catalog, reads, runs, shards, verdicts
 from .benchmark import read_parquet, write_parquet
 from .connection import connect, now, translated
 from .pending import Pending, pending, stored_readings
@@ -73,6 +73,14 @@ class Store:
     def add_labels(self, rows: Iterable[LabelRow]) -> int:
         """Add or replace published finding labels; returns how many rows were written."""
         return catalog.add_labels(self._connection, rows)
+
+    def unknown_images(self, image_ids: Sequence[str]) -> list[str]:
+        """Those of some images that the catalog does not have."""
+        return reads.unknown_images(self._connection, image_ids)
+
+    def add_reads(self, rows: Sequence[ReadRow]) -> int:
+        """Add or replace readers' opinions, never a newer one by an older; returns how many were written."""
+        return reads.add_reads(self._connection, rows)
 
     def register_recipe(self, recipe: Recipe) -> None:
         """Store a recipe with its policy and make it the one that `labels` shows."""
