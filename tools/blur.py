@@ -68,6 +68,15 @@ def anisotropy(film: Film) -> float | None:
     return None if down is None or not across else down / across
 
 
+def sharpest(film: Film) -> Grey | None:
+    """Mask of the edges whose width `edge_width` takes: uint8 at the shape of `view512`, 255 there.
+
+    None where there are too few.
+    """
+    edges = film.once(_edges)
+    return _steepest(np.asarray(cv2.add(edges.down, edges.across), np.uint8), edges.usable, STEEPEST)
+
+
 def _edges(film: Film) -> Edges:
     smooth = cv2.GaussianBlur(film.view1024, (5, 5), 1.0)
     down = cv2.convertScaleAbs(_thin(cv2.Sobel(smooth, cv2.CV_16S, 0, 1)), alpha=0.5)
@@ -113,11 +122,9 @@ def _axial(along: Grey, other: Grey, usable: Grey) -> Grey:
 
 def _width(film: Film, slope: Grey, usable: Grey, window: tuple[int, int], steepest: float) -> float | None:
     """Median of height over slope at the `steepest` share of the usable pixels; `window` is (width, height) in px."""
-    found = counts(slope, usable)
-    if found.sum() * steepest < MIN_EDGES:
+    chosen = _steepest(slope, usable, steepest)
+    if chosen is None:
         return None
-    threshold = max(int(quantile(found, 1 - steepest) + 0.5), 1)
-    chosen = _between(slope, threshold + 1, 255) & usable
     kernel = np.ones(window[::-1], np.uint8)
     smooth = film.once(_edges).smooth
     height = cv2.subtract(cv2.dilate(smooth, kernel), cv2.erode(smooth, kernel))
@@ -125,6 +132,15 @@ def _width(film: Film, slope: Grey, usable: Grey, window: tuple[int, int], steep
     if ratios.sum() < MIN_EDGES:
         return None
     return 4.0 * max(quantile(ratios, 0.5), 0.0) / STEPS * 1024 / max(film.view1024.shape)
+
+
+def _steepest(slope: Grey, usable: Grey, steepest: float) -> Grey | None:
+    """Mask of the `steepest` share of the usable pixels; None where there are too few."""
+    found = counts(slope, usable)
+    if found.sum() * steepest < MIN_EDGES:
+        return None
+    threshold = max(int(quantile(found, 1 - steepest) + 0.5), 1)
+    return _between(slope, threshold + 1, 255) & usable
 
 
 def _between(image: Grey, low: int, high: int) -> Grey:

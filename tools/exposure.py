@@ -111,6 +111,17 @@ def exposure_index(film: Film) -> float | None:
     return film.tags.get("ExposureIndex")
 
 
+def flat(film: Film) -> Grey:
+    """Mask of what the plateau measures count: uint8 at the shape of `view512`, 255 in flat patches of the field.
+
+    Flat are patches of 5 x 5 px that span at most one grey level: noise keeps true anatomy from being that.
+    """
+    view, patch = film.view512, np.ones((5, 5), np.uint8)
+    spread = cv2.subtract(cv2.dilate(view, patch), cv2.erode(view, patch))
+    even = np.asarray(cv2.inRange(spread, 0, 1), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return even & film.inside(view.shape)
+
+
 def _grey_counts(film: Film) -> Counts | None:
     """Counts in the field at every second pixel of every second row; averaging would hide clipped pixels."""
     inside = film.inside(film.view512.shape)
@@ -143,26 +154,17 @@ def _smooth_counts(film: Film) -> Counts | None:
 
 def _plateau(film: Film, lowest: int, highest: int) -> float | None:
     """Share of the field in flat patches whose grey value lies in [lowest, highest]."""
-    field = film.once(_flat_counts)
-    if field is None:
+    found = film.once(_flat_counts)
+    if found is None:
         return None
-    flat, total = field
-    return float(flat[lowest : highest + 1].sum() / total)
+    levels, total = found
+    return float(levels[lowest : highest + 1].sum() / total)
 
 
 def _flat_counts(film: Film) -> tuple[Counts, float] | None:
-    """Grey values of the patches of 5 x 5 px at half resolution that span at most one grey level, and the field's size.
-
-    Noise keeps true anatomy from being that flat.
-    """
-    view, patch = film.view512, np.ones((5, 5), np.uint8)
-    inside = film.inside(view.shape)
-    total = float(np.count_nonzero(inside))
-    if total < MIN_PIXELS:
-        return None
-    spread = cv2.subtract(cv2.dilate(view, patch), cv2.erode(view, patch))
-    flat = np.asarray(cv2.inRange(spread, 0, 1), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return counts(view, flat & inside), total
+    """Grey values of the flat patches, and the field's size."""
+    total = float(np.count_nonzero(film.inside(film.view512.shape)))
+    return (counts(film.view512, flat(film)), total) if total >= MIN_PIXELS else None
 
 
 def _local_contrast(film: Film) -> float | None:
