@@ -22,7 +22,7 @@ FLAGGED = 0.03
 PASSED = 0.05
 """Share of low films that may reach `regimes.high` on held-out patients."""
 MIN_GOOD = 10
-ALARMS = (0.06, 0.02, 0.01)
+ALARMS = (0.08, 0.03, 0.01)
 """Share of good films that may reach severity 1, 2 and 3 of an aspect; its measures divide it between them."""
 FOLDS = 5
 

@@ -71,18 +71,20 @@ class Grade(NamedTuple):
     defects: tuple[str, ...]
 
 
+ALIKE = (
+    Grade("noise", "noise.relative", "z", 1, ("quantum_noise",)),
+    Grade("blur", "blur.edge_width", "z", 1, ("defocus",)),
+    Grade("blur", "blur.anisotropy", "z", 1, ("motion",)),
+)
 PRESENTATION = (
-    Grade("noise", "noise.haar", "z", 1, ("quantum_noise",)),
-    Grade("blur", "blur.edge_width", "z", 1, ("defocus", "motion")),
-    Grade("exposure", "exposure.clipped_high", "value", 1, ("under_exposure",)),
-    Grade("exposure", "exposure.clipped_low", "value", 1, ("over_exposure",)),
+    Grade("exposure", "exposure.p01", "value", 1, ("under_exposure",)),
+    Grade("exposure", "exposure.p99", "value", -1, ("over_exposure",)),
+    Grade("exposure", "exposure.grey_range", "value", -1, ("low_contrast",)),
     Grade("exposure", "contrast.coarse", "z", -1, ("low_contrast",)),
 )
 EQUALISED = (
-    Grade("noise", "noise.haar", "z", 1, ("quantum_noise",)),
-    Grade("blur", "blur.edge_width", "z", 1, ("defocus", "motion")),
-    Grade("exposure", "exposure.plateau_high", "value", 1, ("under_exposure",)),
-    Grade("exposure", "exposure.plateau_low", "value", 1, ("over_exposure",)),
+    Grade("exposure", "exposure.clipped_high", "value", 1, ("under_exposure",)),
+    Grade("exposure", "exposure.clipped_low", "value", 1, ("over_exposure",)),
 )
 ANY_DOMAIN = (
     Grade("collimation", "collimation.margin_depth", "value", 1, ("shutter",)),
@@ -95,10 +97,13 @@ ANY_DOMAIN = (
     Grade("artifact", "artifact.upsampling", "value", 1, ("low_resolution",)),
 )
 GRADES: Mapping[str, tuple[Grade, ...]] = {
-    "presentation": PRESENTATION + ANY_DOMAIN,
-    "equalised": EQUALISED + ANY_DOMAIN,
+    "presentation": ALIKE + PRESENTATION + ANY_DOMAIN,
+    "equalised": ALIKE + EQUALISED + ANY_DOMAIN,
 }
-TRANSFORM: Mapping[str, Transform] = {name: each.transform for name, each in MODEL.items()}
+TRANSFORM: Mapping[str, Transform] = {
+    **{name: each.transform for name, each in MODEL.items()},
+    "blur.anisotropy": "log",
+}
 """By measure; only these have reference quantiles."""
 
 RULES = (

@@ -57,7 +57,8 @@ def own_reference(policy: Policy, examples: Sequence[Example]) -> Policy:
     transforms: dict[str, Transform] = {row.measure: row.transform for row in policy.reference}
     made = {(row.domain, row.group, row.measure): row for row in reference(enough, transforms, policy.views)}
     rows = tuple(made.get((row.domain, row.group, row.measure), row) for row in policy.reference)
-    return policy.model_copy(update={"name": f"{policy.name}-own", "reference": rows})
+    # Built anew: a copy would keep what the policy has already worked out from its old rows.
+    return Policy(**{**dict(policy), "name": f"{policy.name}-own", "reference": rows})
 
 
 def _row(
