@@ -9,6 +9,15 @@ GREY_VALUES: tuple[Domain, ...] = ("presentation",)
 EQUALISED: tuple[Domain, ...] = ("equalised",)
 
 
+def short(area: float) -> str:
+    """An AUROC in the fewest characters: `.85`, `1`.
+
+    >>> short(0.852), short(0.998)
+    ('.85', '1')
+    """
+    return f"{area:.2f}".removesuffix(".00").lstrip("0") or "0"
+
+
 class Claim(NamedTuple):
     """One row: films with `defect` against the same films without it, told apart by `measure`.
 
@@ -29,8 +38,8 @@ class Claim(NamedTuple):
     def wanted(self) -> str:
         """The target as people write it."""
         if self.most < 1.0:
-            return f"{self.least[0]:.2f}–{self.most:.2f}"
-        return "/".join(f"{each:.2f}".lstrip("0") if each < 1 else "1" for each in self.least)
+            return f"{short(self.least[0])}–{short(self.most)}"
+        return "/".join(map(short, self.least))
 
 
 def _deaf(measure: str, domains: tuple[Domain, ...], low: float, *defects: str) -> tuple[Claim, ...]:
@@ -68,15 +77,24 @@ CLAIMS: tuple[Claim, ...] = (
     *_deaf("artifact.grid_lines", BOTH, 0.35, "jpeg", "overlay_text", "quantum_noise"),
 )
 
-TEXTBOOK: tuple[tuple[str, int, tuple[str, ...]], ...] = (
-    ("variance_of_laplacian", -1, ("defocus", "motion", "quantum_noise")),
-    ("tenengrad", -1, ("defocus", "motion", "quantum_noise")),
-    ("crete_blur_effect", 1, ("defocus", "motion", "quantum_noise")),
-    ("immerkaer_sigma", 1, ("quantum_noise", "defocus")),
-    ("mean_brightness", 1, ("under_exposure", "quantum_noise")),
-    ("mean_over_deviation", -1, ("quantum_noise", "under_exposure")),
-    ("hough_line_length", 1, ("shutter", "quantum_noise")),
+
+class Textbook(NamedTuple):
+    """A measure that stays out: the defects it is offered for, and those it should leave alone."""
+
+    measure: str
+    sign: int
+    answers: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+TEXTBOOK: tuple[Textbook, ...] = (
+    Textbook("variance_of_laplacian", -1, ("defocus", "motion"), ("quantum_noise",)),
+    Textbook("tenengrad", -1, ("defocus", "motion"), ("quantum_noise",)),
+    Textbook("crete_blur_effect", 1, ("defocus", "motion"), ("quantum_noise",)),
+    Textbook("immerkaer_sigma", 1, ("quantum_noise",), ("defocus",)),
+    Textbook("mean_brightness", 1, ("under_exposure",), ("quantum_noise",)),
+    Textbook("mean_over_deviation", -1, ("quantum_noise",), ("under_exposure",)),
+    Textbook("hough_line_length", 1, ("shutter",), ("quantum_noise",)),
 )
-"""Textbook measure, its sign, and the defects to show it on: its own first, then those that fool it or it misses."""
 
 DEFECTS: tuple[str, ...] = tuple(dict.fromkeys(claim.defect for claim in CLAIMS))

@@ -64,5 +64,5 @@ def _spoiled(grey: NDArray[np.uint8], key: str) -> Iterator[tuple[str, int, NDAr
 def _measured(grey: NDArray[np.uint8], domain: Domain, view: str, defect: str) -> dict[str, float]:
     film = Film(as_mimic(grey) if domain == "equalised" else grey, domain, view=view or None)
     values = {f"{found.tool}.{found.metric}": found.value for found in measure(film, TOOLS)}
-    shown = (name for name, _, defects in TEXTBOOK if not defect or defect in defects)
+    shown = (each.measure for each in TEXTBOOK if not defect or defect in (*each.answers, *each.leaves))
     return values | {name: MEASURES[name](film.view1024) for name in shown}

@@ -16,7 +16,7 @@ from ..films import LabelledFilm, labelled_films
 from ..policy import held_out
 from ..settings import ReadSettings, SettingsError
 from ..view import Advance
-from .claims import BOTH, CLAIMS, TEXTBOOK, Claim
+from .claims import BOTH, CLAIMS, TEXTBOOK, Claim, short
 from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb
 from .speed import speed
 
@@ -49,33 +49,34 @@ def report(root: Path, advance: Advance) -> list[Grid]:
     if not sources:
         raise SettingsError(f"{root}: fewer than {MIN_FILMS} good films of {MIN_SIDE} px in each source; add films")
     counted = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
-    return [_answers(ladders, sources, counted), _textbook(ladders, sources, counted), _speed(), quality]
+    answers = [_answers(ladders, sources, counted, domain) for domain in BOTH]
+    return [*answers, _textbook(ladders, sources, counted), _speed(), quality]
 
 
 def _count(ladders: Sequence[Rungs], source: str) -> int:
     return sum(each.source == source for each in ladders)
 
 
-def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> Grid:
+def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str, domain: Domain) -> Grid:
     rows: list[tuple[object, ...]] = []
     for claim in CLAIMS:
-        for domain in claim.domains:
+        if domain in claim.domains:
             pooled = _areas(ladders, sources, claim.measure, domain, claim.defect, claim.sign)
             each = [_areas(ladders, [name], claim.measure, domain, claim.defect, claim.sign) for name in sources]
             met = "yes" if _met(claim, pooled) else "no"
-            shown = (_shown(pooled), met, *(_shown(areas) for areas in each))
-            rows.append((claim.measure, domain, claim.defect, claim.wanted, *shown))
-    columns = ("measure", "domain", "defect", "wanted", "AUROC 1/2/3", "met", *sources)
-    return Grid(f"Tools against defects of severity 1/2/3 ({films})", columns, rows)
+            rows.append((claim.measure, claim.defect, claim.wanted, _shown(pooled), met, *map(_shown, each)))
+    columns = ("measure", "defect", "wanted", "AUROC", "met", *sources)
+    return Grid(f"Tools against defects of severity 1/2/3, {domain} films ({films})", columns, rows)
 
 
 def _textbook(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> Grid:
     rows: list[tuple[object, ...]] = []
-    for name, sign, defects in TEXTBOOK:
-        for defect in defects:
-            areas = (_shown(_areas(ladders, sources, name, domain, defect, sign)) for domain in BOTH)
-            rows.append((name, "its own" if defect == defects[0] else "what fools it", defect, *areas))
-    columns = ("textbook measure", "", "defect", *BOTH)
+    for each in TEXTBOOK:
+        for defects, wanted in ((each.answers, "1"), (each.leaves, ".50")):
+            for defect in defects:
+                areas = (_areas(ladders, sources, each.measure, domain, defect, each.sign) for domain in BOTH)
+                rows.append((each.measure, defect, wanted, *map(_shown, areas)))
+    columns = ("textbook measure", "defect", "wanted", *BOTH)
     return Grid(f"Why textbook measures stay out: AUROC at severity 1/2/3 ({films})", columns, rows)
 
 
@@ -131,4 +132,4 @@ def _met(claim: Claim, areas: Sequence[float]) -> bool:
 
 
 def _shown(areas: Sequence[float]) -> str:
-    return "/".join(f"{area:.2f}" for area in areas)
+    return "/".join(map(short, areas))

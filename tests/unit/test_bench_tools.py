@@ -8,7 +8,7 @@ import pytest
 from lrrg.benchmark.degrade import degrade
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.phantom import phantom
-from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim
+from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim, short
 from lrrg.pipelines.bench.ladders import Rungs
 from lrrg.pipelines.bench.textbook import MEASURES
 from lrrg.pipelines.bench.tools import _areas, _met, report
@@ -22,9 +22,9 @@ def test_claims_name_measures_domains_and_defects_that_exist():
     for claim in CLAIMS:
         assert set(claim.domains) <= set(tools[claim.measure].domains), claim
         assert claim.defect in defects
-    for name, _, shown in TEXTBOOK:
-        assert name in MEASURES
-        assert set(shown) <= set(defects)
+    for each in TEXTBOOK:
+        assert each.measure in MEASURES
+        assert set(each.answers + each.leaves) <= set(defects)
 
 
 def rungs(source: str, clean: float, spoiled: float) -> Rungs:
@@ -37,6 +37,10 @@ def test_films_are_compared_within_their_source_only():
     assert _areas(ladders, ["a", "b"], "m", "presentation", "defocus", -1) == [0.0]
     mixed = [*ladders, *(rungs("c", k, k) for k in range(4))]
     assert _areas(mixed, ["a", "c"], "m", "presentation", "defocus", 1) == [0.75]
+
+
+def test_areas_print_short():
+    assert [short(area) for area in (0.5, 0.854, 0.996, 1.0, 0.0, float("nan"))] == [".50", ".85", "1", "1", "0", "nan"]
 
 
 def test_a_claim_is_met_only_if_every_severity_lies_in_its_range():
@@ -66,9 +70,9 @@ def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
     large = [Mock(name, "good", 1024) for name in ("p2", "p3", "p4")]
     small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(20)]
     write_films(tmp_path, large + small)
-    answers, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
-    assert len(answers.rows) == sum(len(claim.domains) for claim in CLAIMS)
-    assert len(textbook.rows) == sum(len(defects) for _, _, defects in TEXTBOOK)
+    presentation, equalised, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
+    assert len(presentation.rows) + len(equalised.rows) == sum(len(claim.domains) for claim in CLAIMS)
+    assert len(textbook.rows) == sum(len(each.answers + each.leaves) for each in TEXTBOOK)
     assert speed.rows[0][0] == "cv2.imdecode"
     assert quality.rows
 
