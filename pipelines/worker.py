@@ -54,6 +54,8 @@ def answer(path: str, limits: ReadSettings) -> Answer:
         return Failure("unreadable", error.code, f"{path}: {error}"[:DETAIL_CHARS])
     except OSError as error:
         return Failure("failed", "io-error", f"{path}: {error.strerror or error}"[:DETAIL_CHARS])
+    except ImportError as error:
+        return Failure("failed", "missing-decoder", f"{path}: {error}"[:DETAIL_CHARS])
     except MemoryError:
         return Failure("failed", "out-of-memory", f"{path}: takes more memory than a worker may use"[:DETAIL_CHARS])
     except Exception:

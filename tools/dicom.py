@@ -86,6 +86,7 @@ def read_dicom(data: bytes, *, max_pixels: int, min_side: int) -> Dicom:
     Raises:
         ImageError: `truncated`, `corrupt`, `too-many-pixels`, `too-small`, `no-pixel-data`, `multi-frame`,
             `unsupported-pixels`, `unsupported-transfer-syntax`.
+        ImportError: the file needs a decoder that is not installed; the message says which.
     """
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -178,7 +179,10 @@ def _pixels(dataset: "Dataset", max_pixels: int, min_side: int) -> NDArray[Any]:
 
 def _deep_jpeg(data: bytes, dataset: "Dataset") -> NDArray[Any]:
     """Lossless and 12-bit JPEG, for which pydicom knows no decoder under a permissive licence."""
-    from imagecodecs import jpeg8_decode
+    try:
+        from imagecodecs import jpeg8_decode
+    except ModuleNotFoundError as error:
+        raise ImportError("lossless and 12-bit JPEG in DICOM need imagecodecs: pip install 'lrrg[dicom]'") from error
 
     values = jpeg8_decode(data)
     if values.dtype.itemsize * 8 != dataset.BitsAllocated or (values.ndim == 3) != (dataset.SamplesPerPixel == 3):
