@@ -25,6 +25,7 @@ class Metric:
         value: maps summed statistics, shape (…, k), to scores, shape (…); NaN where nothing can be said.
         better: direction.
         bounds: smallest and largest value.
+        summary: one line on what the number is, for the documentation.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     value: Score
     better: Better = "higher"
     bounds: tuple[float, float] = (0.0, 1.0)
+    summary: str = ""
 
 
 def ratio(sums: Sums) -> NDArray[np.float64]:
@@ -121,39 +123,125 @@ def _collapse(corpus: Corpus) -> Sums:
 def _label_metrics() -> list[Metric]:
     found: list[Metric] = []
     for (size, subset), uncertain in ((item, flag) for item in SUBSETS.items() for flag in (True, False)):
-        suffix = f"{size}_uncertain_{'positive' if uncertain else 'negative'}"
+        policy = "positive" if uncertain else "negative"
+        suffix, of = f"{size}_uncertain_{policy}", f"rule14, {size} findings, uncertain mentions {policy}"
         counts = partial(_counts, subset=subset, uncertain=uncertain)
+        examples = partial(_example_f1, subset=subset, uncertain=uncertain)
         found += [
-            Metric(f"micro_f1_{suffix}", counts, micro_f1),
-            Metric(f"macro_f1_{suffix}", counts, macro_f1),
-            Metric(f"example_f1_{suffix}", partial(_example_f1, subset=subset, uncertain=uncertain), ratio),
+            Metric(f"micro_f1_{suffix}", counts, micro_f1, summary=f"F1 of all findings pooled; {of}"),
+            Metric(f"macro_f1_{suffix}", counts, macro_f1, summary=f"mean F1 over the findings that occur; {of}"),
+            Metric(f"example_f1_{suffix}", examples, ratio, summary=f"mean F1 of each report's finding set; {of}"),
         ]
     return found
 
 
 LEXICAL = [
-    *(Metric(f"bleu_{order}", _bleu, partial(ngram.bleu, order=order)) for order in range(1, 5)),
-    Metric("rouge_l", _rouge, ratio),
-    Metric("cider", _cider, ratio, bounds=(0.0, 10.0)),
+    *(
+        Metric(
+            f"bleu_{order}",
+            _bleu,
+            partial(ngram.bleu, order=order),
+            summary=f"corpus BLEU-{order}: clipped n-gram precision up to order {order}, brevity penalty",
+        )
+        for order in range(1, 5)
+    ),
+    Metric("rouge_l", _rouge, ratio, summary="mean F of the longest common subsequence, recall weighted by 1.2"),
+    Metric(
+        "cider",
+        _cider,
+        ratio,
+        bounds=(0.0, 10.0),
+        summary="mean rarity-weighted n-gram cosine (CIDEr-D); document frequencies from the references, one a study",
+    ),
 ]
+LABELS = _label_metrics()
 BEHAVIOUR = [
-    Metric("normal_collapse", _collapse, ratio, better="lower"),
-    Metric("length_ratio", _lengths, ratio, better="neither", bounds=(0.0, float("inf"))),
-    Metric("repetition", _repeated, ratio, better="lower"),
-    Metric("empty", _empty, ratio, better="lower"),
+    Metric(
+        "normal_collapse",
+        _collapse,
+        ratio,
+        better="lower",
+        summary="of studies with an abnormality in the reference, the share that is reported as No Finding",
+    ),
+    Metric(
+        "length_ratio",
+        _lengths,
+        ratio,
+        better="neither",
+        bounds=(0.0, float("inf")),
+        summary="tokens of all reports over tokens of all references: verbosity",
+    ),
+    Metric("repetition", _repeated, ratio, better="lower", summary="share of trigrams their report held before"),
+    Metric("empty", _empty, ratio, better="lower", summary="share of reports without text; they score 0 elsewhere"),
 ]
 HONESTY = [
-    Metric("false_findings", partial(honesty.false_findings, subset=ABNORMALITIES), ratio, better="lower"),
-    Metric("false_devices", partial(honesty.false_findings, subset=(SUPPORT_DEVICES,)), ratio, better="lower"),
-    Metric("false_priors", honesty.false_priors, ratio, better="lower"),
-    Metric("false_measurements", honesty.false_measurements, ratio, better="lower"),
-    Metric("limitation_mentioned", honesty.limitations, ratio, better="neither"),
-    Metric("bleu_4_content", lambda corpus: _bleu(honesty.content_only(corpus)), ngram.bleu),
-    Metric("rouge_l_content", lambda corpus: _rouge(honesty.content_only(corpus)), ratio),
+    Metric(
+        "false_findings",
+        partial(honesty.false_findings, subset=ABNORMALITIES),
+        ratio,
+        better="lower",
+        summary="share of stated abnormalities that the reference neither states nor suspects",
+    ),
+    Metric(
+        "false_devices",
+        partial(honesty.false_findings, subset=(SUPPORT_DEVICES,)),
+        ratio,
+        better="lower",
+        summary="the same of stated support devices",
+    ),
+    Metric(
+        "false_priors",
+        honesty.false_priors,
+        ratio,
+        better="lower",
+        summary="of first examinations, the share whose report speaks of an earlier one or of change",
+    ),
+    Metric(
+        "false_measurements",
+        honesty.false_measurements,
+        ratio,
+        better="lower",
+        summary="of references without a length in mm or cm, the share whose report gives one",
+    ),
+    Metric(
+        "limitation_mentioned",
+        honesty.limitations,
+        ratio,
+        better="neither",
+        summary="share of reports that own up to a limitation of the film: a hit on low films, a false alarm on high",
+    ),
+    Metric(
+        "bleu_4_content",
+        lambda corpus: _bleu(honesty.content_only(corpus)),
+        ngram.bleu,
+        summary="bleu_4 without the sentences on limitations, on both sides",
+    ),
+    Metric(
+        "rouge_l_content",
+        lambda corpus: _rouge(honesty.content_only(corpus)),
+        ratio,
+        summary="rouge_l without the sentences on limitations, on both sides",
+    ),
 ]
 CONSISTENCY = [
-    Metric("twin_consistency", partial(honesty.consistency, subset=SUBSETS["13"]), ratio),
-    Metric("twin_right_consistency", partial(honesty.right_consistency, subset=SUBSETS["13"]), ratio),
-    Metric("twin_flip_rate", partial(honesty.flips, subset=SUBSETS["13"]), ratio, better="lower"),
+    Metric(
+        "twin_consistency",
+        partial(honesty.consistency, subset=SUBSETS["13"]),
+        ratio,
+        summary="mean overlap (Jaccard) of the findings stated for a film and for its better twin",
+    ),
+    Metric(
+        "twin_right_consistency",
+        partial(honesty.right_consistency, subset=SUBSETS["13"]),
+        ratio,
+        summary="the same overlap times the finding F1 of the better twin's report: agreeing on nonsense earns nothing",
+    ),
+    Metric(
+        "twin_flip_rate",
+        partial(honesty.flips, subset=SUBSETS["13"]),
+        ratio,
+        better="lower",
+        summary="of findings that both twins' reports decide, the share present in one and absent in the other",
+    ),
 ]
-METRICS = {metric.name: metric for metric in (*LEXICAL, *_label_metrics(), *BEHAVIOUR, *HONESTY, *CONSISTENCY)}
+METRICS = {metric.name: metric for metric in (*LEXICAL, *LABELS, *BEHAVIOUR, *HONESTY, *CONSISTENCY)}

@@ -2,9 +2,9 @@
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -81,16 +81,16 @@ def against_mesh(path: Path) -> Tables:
     Raises:
         SettingsError: there is no such file or folder, or it holds no coded report.
     """
-    halves: dict[str, list[tuple[str, Sequence[str]]]] = {DEVELOPMENT: [], HELD_OUT: []}
-    for name, text, codes in iu_reports(path):
-        if text and UNCODED not in codes:
-            halves[half_of(name)].append((text, codes))
+    halves: dict[str, list[IndianaReport]] = {DEVELOPMENT: [], HELD_OUT: []}
+    for report in iu_reports(path):
+        if report.text and UNCODED not in report.codes:
+            halves[half_of(report.name)].append(report)
     if not all(halves.values()):
         raise SettingsError(f"{path}: too few coded reports; name NLMCXR_reports.tgz or the folder it unpacks to")
     return {
         f"{half}, {len(reports)} reports": agreement(
-            np.array([label(text) for text, _ in reports]),
-            np.array([mesh_labels(codes) for _, codes in reports]),
+            np.array([label(report.text) for report in reports]),
+            np.array([mesh_labels(report.codes) for report in reports]),
             mapped(),
         )
         for half, reports in halves.items()
@@ -102,8 +102,20 @@ def half_of(name: str) -> str:
     return HELD_OUT if hashlib.sha256(name.encode()).digest()[0] % 2 else DEVELOPMENT
 
 
-def iu_reports(path: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Name (`CXR1`), findings and impression, and MeSH codes of every report.
+class IndianaReport(NamedTuple):
+    """What a report of the collection says, and what people coded it as."""
+
+    name: str
+    """As its images begin: `CXR1`."""
+    text: str
+    """Findings and impression."""
+    comparison: str
+    codes: list[str]
+    """MeSH headings with their qualifiers: `Opacity/lung/base/left`."""
+
+
+def iu_reports(path: Path) -> Iterator[IndianaReport]:
+    """Every report of the collection.
 
     Raises:
         SettingsError: the path is missing, no archive, or a report is no XML.
@@ -115,7 +127,8 @@ def iu_reports(path: Path) -> Iterator[tuple[str, str, list[str]]]:
             raise SettingsError(f"{path}: {name} is no XML ({error}); get the archive again") from error
         sections = {each.get("Label", ""): (each.text or "").strip() for each in document.iter("AbstractText")}
         text = "\n\n".join(filter(None, (sections.get("FINDINGS"), sections.get("IMPRESSION"))))
-        yield f"CXR{Path(name).stem}", text, [(each.text or "").strip() for each in document.iterfind("MeSH/major")]
+        codes = [(each.text or "").strip() for each in document.iterfind("MeSH/major")]
+        yield IndianaReport(f"CXR{Path(name).stem}", text, sections.get("COMPARISON", ""), codes)
 
 
 def _files(path: Path) -> Iterable[tuple[str, bytes]]:

@@ -1,7 +1,6 @@
 """rule14 against labels that others gave: MIMIC-CXR's tables and the Indiana reports' MeSH codes."""
 
 import json
-import os
 import tarfile
 from pathlib import Path
 
@@ -25,7 +24,6 @@ REPORTS = (
     ("Edema cannot be excluded.", ["normal"]),
     ("Not coded edema.", ["No Indexing"]),
 )
-ARCHIVE = "LRRG_IU_REPORTS"
 
 
 def xml(text: str, codes: list[str]) -> str:
@@ -154,12 +152,3 @@ def test_the_verb_prints_json(folder: Path):
     result = CliRunner().invoke(app, ["labeler", "validate", "--iu", str(folder), "--json"])
     assert result.exit_code == 0
     assert {"finding", "kappa"} <= set(next(iter(json.loads(result.stdout).values()))[0])
-
-
-def test_rule14_holds_on_the_indiana_reports():
-    archive = os.environ.get(ARCHIVE)
-    if not archive:
-        pytest.skip(f"set {ARCHIVE} to NLMCXR_reports.tgz or to the folder it unpacks to")
-    pooled = row(against_mesh(Path(archive)), HELD_OUT, "micro")
-    assert pooled.stated > 1000
-    assert pooled.f1_uncertain_negative > 0.8, "far below what docs/metrics.md states"
