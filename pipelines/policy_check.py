@@ -1,6 +1,7 @@
 """How far a fitted policy holds: on patients and on whole sources it has not seen, and on spoiled films."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,8 @@ from ..agent.policy import Policy, assess
 from ..benchmark.ladder import TOOL_SEVERITIES, Ladder
 from ..benchmark.statistics import auroc, cluster_bootstrap
 from .examples import Example
-from .policy_fit import FITTED, FOLDS, Fitted, fit, qualities, without
-from .policy_model import held_out_sources, patient_folds
+from .policy_fit import FITTED, FOLDS, MIN_GOOD, Fitted, fit, qualities, without
+from .policy_model import Model, patient_folds
 from .policy_plan import TRANSFORM, VIEWS
 from .reference import reference
 
@@ -70,24 +71,28 @@ def by_patient(films: Sequence[Example], spoiled: Sequence[Example]) -> list[Jud
 
 def by_source(films: Sequence[Example], spoiled: Sequence[Example]) -> Rows:
     """Hold every source out, then fit on it alone: what one place teaches must carry to another."""
-    sources = np.array([each.film.source for each in films])
-    low = np.array([each.film.label == "low" for each in films])
     found: Rows = []
-    for source in held_out_sources(sources, low):
-        of_source: Callable[[Example], bool] = lambda each, name=source: each.film.source == name  # noqa: E731
-        found += _transfer(f"others -> {source}", films, spoiled, of_source)
-    for source in held_out_sources(sources, low):
-        not_source: Callable[[Example], bool] = lambda each, name=source: each.film.source != name  # noqa: E731
-        if _fittable([each for each in films if not not_source(each)]):
-            found += _transfer(f"{source} -> others", films, spoiled, not_source)
+    sources = {each.film.source for each in films}
+    for source in sorted(sources):
+        there = {source}
+        if _enough(films, there, SOME) and _enough(films, sources - there, MIN_GOOD):
+            found += _transfer(f"others -> {source}", films, spoiled, there)
+    for source in sorted(sources):
+        rest = sources - {source}
+        if _enough(films, {source}, MIN_GOOD) and _enough(films, rest, SOME):
+            found += _transfer(f"{source} -> others", films, spoiled, rest)
     return found
 
 
-def _transfer(
-    title: str, films: Sequence[Example], spoiled: Sequence[Example], test: Callable[[Example], bool]
-) -> Rows:
-    fitted = fit([each for each in films if not test(each)], [each for each in spoiled if not test(each)])
-    held = [each for each in films if test(each)]
+def _enough(films: Sequence[Example], sources: Set[str], number: int) -> bool:
+    """Whether these sources have so many good and so many low films in every domain."""
+    kinds = Counter((each.domain, each.film.label) for each in films if each.film.source in sources)
+    return all(kinds[domain, label] >= number for domain in FITTED for label in ("good", "low"))
+
+
+def _transfer(title: str, films: Sequence[Example], spoiled: Sequence[Example], test: Set[str]) -> Rows:
+    fitted = fit(*([each for each in rows if each.film.source not in test] for rows in (films, spoiled)))
+    held = [each for each in films if each.film.source in test]
     own = fitted._replace(models={name: _own(fitted, name, held) for name in FITTED})
     found = []
     for domain in FITTED:
@@ -98,15 +103,10 @@ def _transfer(
     return found
 
 
-def _own(fitted: Fitted, domain: str, held: Sequence[Example]) -> Any:
+def _own(fitted: Fitted, domain: str, held: Sequence[Example]) -> Model:
     """The model with the quantiles of the held-out films themselves, whatever their quality."""
     rows = reference([each for each in held if each.domain == domain], TRANSFORM, VIEWS)
     return fitted.models[domain]._replace(reference=rows)
-
-
-def _fittable(films: Sequence[Example]) -> bool:
-    counts = [sum(each.film.label == label and each.domain == FITTED[0] for each in films) for label in ("good", "low")]
-    return min(counts) >= 10
 
 
 def _judge(fitted: Fitted, films: Sequence[Example]) -> list[Judged]:
@@ -124,9 +124,10 @@ def _cells(domain: str, held: Sequence[Judged]) -> Rows:
         scopes[view] = lambda each, name=view: each.film.view.upper() == name
     found = []
     for scope, belongs in scopes.items():
-        row = _summary([each for each in judged if belongs(each.example)])
-        if min(row["good"], row["low"]) >= SOME:
-            found.append({"domain": domain, "films": scope, **row})
+        chosen = [each for each in judged if belongs(each.example)]
+        labels = [each.example.film.label for each in chosen]
+        if min(labels.count("good"), labels.count("low")) >= SOME:
+            found.append({"domain": domain, "films": scope, **_summary(chosen)})
     return found
 
 
