@@ -163,7 +163,7 @@ def _mass(rows: _Rows) -> Floats:
 def _carries(rows: _Rows, ridge: float) -> float:
     """Mean AUROC over the folds held out in turn."""
     real = ~rows.spoiled
-    folds = [rows.source == name for name in held_out_sources(rows.source[real], rows.low[real])]
+    folds = [rows.source == name for name in _held_out(rows.source[real], rows.low[real])]
     if len(folds) < 2:
         folds = [part == k for part in [patient_folds(rows.patient, 3)] for k in range(3)]
     scores = []
@@ -174,7 +174,7 @@ def _carries(rows: _Rows, ridge: float) -> float:
     return float(np.nanmean(scores))
 
 
-def held_out_sources(sources: NDArray[np.str_], low: NDArray[np.bool_]) -> list[str]:
+def _held_out(sources: NDArray[np.str_], low: NDArray[np.bool_]) -> list[str]:
     """Sources with enough good and enough low films to be held out by themselves."""
     return [
         str(name)
