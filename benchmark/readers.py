@@ -104,13 +104,11 @@ def detection(flagged: ArrayLike, present: ArrayLike, patients: Sequence[str]) -
 
 def calibration(quality: ArrayLike, low: ArrayLike, patients: Sequence[str]) -> list[Point]:
     """Mean quality against the share of reads that are not low, in bins of equally many reads."""
-    values, fine = np.asarray(quality, float), ~np.asarray(low, bool)
+    values, fine, names = np.asarray(quality, float), ~np.asarray(low, bool), np.asarray(patients)
     points = []
     for rows in np.array_split(np.argsort(values, kind="stable"), min(BINS, max(1, len(values) // FEWEST))):
         counts = np.stack([fine[rows], np.ones(len(rows))], axis=1).astype(float)
-        found = _resampled(
-            counts, [patients[row] for row in rows.tolist()], lambda sums: _ratio(sums[..., 0], sums[..., 1])
-        )
+        found = _resampled(counts, names[rows].tolist(), lambda sums: _ratio(sums[..., 0], sums[..., 1]))
         points.append(Point(float(values[rows].mean()), *found, len(rows)))
     return points
 

@@ -101,6 +101,7 @@ def explain(
     judge: Judge = "none",
     policy: Policy = None,
     position: Annotated[str | None, typer.Option("--view", help="view position, where the file does not say")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="write a page that shows all this on the film")] = None,
     as_json: Json = False,
 ) -> None:
     """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
@@ -109,13 +110,21 @@ def explain(
     from .. import settings, view
     from ..explain import explain
 
+    chosen = settings.load(agent={"policy": policy})
+    steps: list[tuple[str, dict[str, Any]]] = []
+
     def tell(step: str, found: dict[str, Any]) -> None:
+        steps.append((step, found))
         if as_json:
             typer.echo(json.dumps({"step": step, **found}))
         else:
             view.facts(step, found)
 
-    explain(image, settings.load(agent={"policy": policy}), position, tell)
+    explain(image, chosen, position, tell)
+    if html:
+        from ..report.card import write_card
+
+        write_card(image, steps, chosen, html)
 
 
 def status(db: Db, as_json: Json = False) -> None:

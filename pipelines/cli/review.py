@@ -22,13 +22,22 @@ def register(app: typer.Typer) -> None:
 def report(
     db: Db,
     out: Annotated[Path, typer.Option("--out", help="HTML file to write")],
+    with_thumbnails: Annotated[
+        bool,
+        typer.Option("--with-thumbnails", help="show films with what the tools saw; the file stays on this machine"),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write one HTML file that shows the verdicts of a whole archive; it opens from disk, without any network."""
+    from .. import settings
     from ..report.group import write_report
-    from ..view import show
+    from ..view import progress, show, warn
 
-    show(write_report(db, out), as_json)
+    with progress("pictures", None) as advance:
+        found = write_report(db, out, settings.load().read if with_thumbnails else None, advance)
+    if with_thumbnails:
+        warn([f"{out} holds pictures of films: it must not leave this machine"])
+    show(found, as_json)
 
 
 def import_reads(

@@ -7,29 +7,68 @@ from typing import Any
 from ... import __version__
 from ...agent.policy import Policy
 from ...agent.state import ASPECTS
+from ...tools.film import Film
+from ...tools.image import ImageError, decode, read_bytes
 from ..agreement import compare
+from ..settings import ReadSettings, SettingsError
 from ..store import Store, StoreError
+from ..view import Advance
 from . import distributions, facts
+from .overlay import picture
 from .page import write_page
 from .population import load_population
 from .rows import listed
 from .trust import trust
 
+PICTURES = 400
+"""Films shown as pictures, evenly over the list from the worst to the best."""
+SIDE = 256
 
-def write_report(db: Path, out: Path) -> dict[str, Any]:
-    """Write the report of a database's latest recipe; returns its path, size, films and films listed.
+
+def write_report(db: Path, out: Path, limits: ReadSettings | None, advance: Advance) -> dict[str, Any]:
+    """Write the report of a database's latest recipe; returns its path, size, films, films listed and pictures.
+
+    Args:
+        db: database file.
+        out: HTML file; it appears whole or not at all.
+        limits: what may be read, to show pictures of films; None leaves every pixel out.
+        advance: called after each picture.
 
     Raises:
         StoreError: see `Store.open`; `empty` where the database holds no verdict yet.
+        SettingsError: a picture's film cannot be read any more.
     """
     with Store.open(db, read_only=True) as store:
-        data = gather(store, db.stem)
-    size = write_page(out, "group", f"{db.stem}: image quality", data)
-    return {"report": str(out), "bytes": size, "films": data["counts"]["verdicts"], "listed": len(data["rows"])}
+        data, files = gather(store, db.stem)
+    pictures = _add_pictures(data["rows"], files, limits, advance) if limits else 0
+    size = write_page(out, "group", f"{db.stem}: image quality", {**data, "pictures": pictures})
+    films, rows = data["counts"]["verdicts"], len(data["rows"])
+    return {"report": str(out), "bytes": size, "films": films, "listed": rows, "pictures": pictures}
 
 
-def gather(store: Store, title: str) -> dict[str, Any]:
-    """Everything the page draws, in types that JSON knows."""
+def _add_pictures(rows: list[dict[str, Any]], files: list[str], limits: ReadSettings, advance: Advance) -> int:
+    readable = [(row, path) for row, path in zip(rows, files, strict=True) if row["regime"]]
+    chosen = readable[:: -(-len(readable) // PICTURES) or 1]
+    for row, path in chosen:
+        row["picture"] = picture(open_film(Path(path), limits), SIDE)
+        advance()
+    return len(chosen)
+
+
+def open_film(path: Path, limits: ReadSettings) -> Film:
+    """Read a film that was read before.
+
+    Raises:
+        SettingsError: it is gone or has become unreadable.
+    """
+    try:
+        return decode(read_bytes(path, max_bytes=limits.max_bytes), max_pixels=limits.max_pixels)
+    except (ImageError, OSError) as error:
+        raise SettingsError(f"{path}: no picture of it: {error}") from error
+
+
+def gather(store: Store, title: str) -> tuple[dict[str, Any], list[str]]:
+    """Everything the page draws, in types that JSON knows, and the file of every film listed."""
     body = store.query("SELECT (body -> '$.policy')::VARCHAR FROM recipes WHERE latest").rows
     counts = facts.counts(store)
     if not body or not counts["verdicts"]:
@@ -37,7 +76,7 @@ def gather(store: Store, title: str) -> dict[str, Any]:
     policy = Policy.model_validate_json(body[0][0])
     films = load_population(store)
     chosen = listed(store, policy)
-    return {
+    data = {
         "title": title,
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
@@ -55,3 +94,4 @@ def gather(store: Store, title: str) -> dict[str, Any]:
         "rows": chosen.rows,
         "complete": chosen.complete,
     }
+    return data, chosen.files

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 from ...agent.policy import Policy, assess
 from ...agent.state import ASPECTS
 from ..store import Store
+from .against import beyond_usual
 
 MOST = 2000
 """Films listed. What is telling is said in `docs/report.md`."""
 TOP = 6
 """Contributions named a film."""
+LEAST = 0.005
+"""Log-odds below which a contribution is not worth a line."""
 _SEVERITIES = ", ".join(ASPECTS)
 _WORST_OF = """
     UNION ALL
@@ -83,8 +86,9 @@ def _explained(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
     top: list[tuple[str, float, float, float]] = []
     if values and domain:
         said = assess(policy, values, domain, view)
-        added = sorted(said.contributions.items(), key=lambda item: -item[1])[:TOP]
-        top = [(name, _short(values[name]), _short(said.z[name]), _short(by)) for name, by in added if by > 0]
+        added = beyond_usual(said.contributions, policy, domain)
+        most = sorted(added.items(), key=lambda item: -item[1])[:TOP]
+        top = [(name, _short(values[name]), _short(said.z[name]), _short(by)) for name, by in most if by > LEAST]
     quality = None if row["quality"] is None else _short(row["quality"])
     return {**row, "quality": quality, "top": top}
 

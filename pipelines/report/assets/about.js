@@ -57,11 +57,21 @@ lrrg.agreementCards = function () {
   const place = el("div");
   byId("agreement").replaceChildren(
     card(`Agreement with ${agreement.readers} reader${agreement.readers > 1 ? "s" : ""} on ${whole(agreement.films)} films of ${whole(agreement.patients)} patients`,
-      table(["", "value (95 % interval)"], agreement.overall.map((row) => [row.statistic, within(row)])),
+      table(["statistic", "value (95 % interval)"], agreement.overall.map((row) => [row.statistic, within(row)])),
       table(["defect", "reads", "present", "precision", "recall"], agreement.defects.map((row) => [row.aspect, row.films, row.present, within(row.precision), within(row.recall)]))),
-    card("Calibration: what the quality says and what readers say", place, el("p", { class: "note" }, "Each point is a share of the films read, by rising quality; on the line, quality is the probability it claims to be.")));
+    card("Calibration: what the quality says and what readers say", place, el("p", { class: "note" }, "Each point is a share of the films read, by rising quality; on the line, quality is the probability it claims to be.")),
+    cutsCard(agreement.cuts));
   drawn(place, (width) => place.replaceChildren(calibrationChart(agreement.calibration, width)));
 };
+
+function cutsCard(cuts) {
+  const made = card("Cuts that readers suggest", el("p", { class: "note" }, "J is sensitivity + specificity − 1, of the fitted cut on patients it was not fitted on. Better: the gain is beyond chance."),
+    cuts.length ? table(["decides", "measure", "domain", "now", "fitted", "J now", "J fitted", ""], cuts.map((row) =>
+      [row.decides, row.measure, row.domain, short(row.now), short(row.fitted), within(row.in_force), within(row.unseen), row.better ? "better" : ""]))
+      : el("p", {}, "Too few reads with and without a finding to fit any cut."));
+  made.classList.add("full");
+  return made;
+}
 
 function calibrationChart(points, width) {
   return Plot.plot({
@@ -86,8 +96,8 @@ lrrg.provenanceCards = function () {
     ...Object.entries(versions),
   ];
   byId("provenance").replaceChildren(
-    card("Recipe and versions", table(["", ""], facts)),
+    card("Recipe and versions", table([], facts)),
     card("Runs", table(["started (UTC)", "verdicts", "seconds", "films/s", "exit"],
       runs.map((run) => [run.started, run.verdicts, run.seconds === null ? "–" : Math.round(run.seconds), run.rate === null ? "–" : short(run.rate), run.exit_code ?? "–"]))),
-    card("Measures and their versions", table(["measure", "version", "unit"], tools.map((tool) => [tool.measure, tool.version, tool.unit]))));
+    card("Measures and their versions", el("details", {}, el("summary", {}, `${tools.length} measures`), table(["measure", "version", "unit"], tools.map((tool) => [tool.measure, tool.version, tool.unit])))));
 };

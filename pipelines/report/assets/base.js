@@ -57,13 +57,12 @@ const colour = (name) => `var(--${name})`;
 /** A regime as a mark of colour and word. */
 const badge = (regime) => el("span", { class: `badge ${regime ?? "none"}` }, regime ?? "no verdict");
 
-/** A plain table; numbers align right. */
-function table(columns, rows, caption) {
-  const head = el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)));
-  const body = rows.map((row) => el("tr", {}, ...row.map((cell) =>
-    el("td", { class: typeof cell === "number" || /^[-–<]?[\d.,]+( %)?$/.test(cell) ? "number" : "" }, cell instanceof Node ? cell : String(cell ?? "")))));
-  return el("div", { class: "wide" }, el("table", { class: "plain" }, caption ? el("caption", {}, caption) : null,
-    el("thead", {}, head), el("tbody", {}, ...body)));
+/** A plain table; numbers align right, short cells stay on one line. */
+function table(columns, rows) {
+  const kind = (cell) => (typeof cell === "number" || /^[-–−<]?[\d.,]+( %)?$/.test(cell) ? "number" : String(cell).length < 30 ? "brief" : "");
+  const line = (row) => el("tr", {}, ...row.map((cell) => el("td", { class: kind(cell) }, cell instanceof Node ? cell : String(cell ?? ""))));
+  const head = columns.some(Boolean) ? el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))) : null;
+  return el("div", { class: "wide" }, el("table", { class: "plain" }, head, el("tbody", {}, ...rows.map(line))));
 }
 
 /** A titled box. */

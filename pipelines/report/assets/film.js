@@ -14,9 +14,9 @@ function filmFigure({ film, layers }, alt) {
     el("div", { class: "layers" }, ...pictures.map((each) => each.box)));
 }
 
-/** What adds to low quality, the most first. */
+/** What adds to low quality beyond what a usual film has, the most first. */
 function contributions(top) {
-  if (!top.length) return el("p", { class: "note" }, "No measure speaks against this film.");
+  if (!top.length) return el("p", { class: "note" }, "No measure speaks against this film more than against a usual one.");
   const most = Math.max(...top.map((each) => each[3]));
   return el("div", { class: "wide" }, el("table", { class: "plain adds" },
     el("thead", {}, el("tr", {}, ...["measure", "value", "robust z", "adds to low quality"].map((name) => el("th", { scope: "col" }, name)))),
