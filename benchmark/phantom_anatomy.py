@@ -124,7 +124,7 @@ def ribs(canvas: Canvas, anatomy: Anatomy) -> Plane:
 
 def _rib(number: int, slope: float, side: int) -> tuple[Points, Points]:
     """Centre lines of a rib's posterior arch (spine to flank) and anterior arch (flank to cartilage)."""
-    start = 6.3 + 2.28 * (number - 1)
+    start = 6.3 + 2.0 * (number - 1) + 0.032 * (number - 1) ** 2  # evenly spaced ribs would look like a grid's lines
     flank = np.interp(number, [1, 2, 3, 4, 5, 6, 8, 10], [5.9, 9.0, 11.2, 12.6, 13.4, 13.9, 14.4, 14.5])
     drop = slope * np.interp(number, [1, 3, 6, 10], [1.7, 3.1, 4.6, 6.4])
     s = np.linspace(0, 1, 40)
@@ -171,7 +171,7 @@ def spine(canvas: Canvas, anatomy: Anatomy) -> Plane:
     """Attenuation of the vertebral bodies with their end plates, pedicles and spinous processes."""
     bodies = canvas.blank()
     for number in range(19):
-        top, half, tall = 0.6 + 2.33 * number, 1.45 + 0.035 * number, 1.95
+        top, half, tall = 0.6 + 1.95 * number + 0.021 * number**2, 1.45 + 0.035 * number, 1.6 + 0.035 * number
         box = [
             (-half, top),
             (half, top),
