@@ -10,7 +10,7 @@ from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.store import Store
 from lrrg.tools import TOOLS
 
-SPLITS = {"train": 60, "validate": 12, "test": 40, "without_target": 3}
+SPLITS = {"train": 60, "validate": 12, "test": 70, "without_target": 3}
 """Patients of each split, and studies whose report has no findings section."""
 POLICY = {
     "name": "test",
