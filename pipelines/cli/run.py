@@ -34,6 +34,28 @@ def demo(
     out.print(f"Verdicts {story.database}, benchmark {story.splits}, picture {story.picture}", highlight=False)
 
 
+@bench.command("annotate")
+def bench_annotate(
+    films: Annotated[Path | None, typer.Argument(help="folder of JPEG or PNG films; phantoms by default")] = None,
+    images: Annotated[int, typer.Option(min=10, help="films in the run; a small folder is read again")] = 200,
+    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare a whole run with bare decoding of the same films: CPU time of every process, memory."""
+    from .. import settings
+    from ..bench.annotate import bench_annotate
+    from ..view import show, table
+
+    speed = bench_annotate(films, settings.load(annotate={"workers": workers}), images)
+    show(speed.summary(), as_json)
+    for title, rows in (("CPU time", speed.parts), ("peak memory of the largest process, MB", speed.memory)):
+        if as_json:
+            for row in rows:
+                show({"table": title, **row._asdict()}, as_json)
+        else:
+            table(rows[0]._fields, rows, title)
+
+
 @bench.command("sql")
 def bench_sql(
     images: Annotated[int, typer.Option(min=1, help="rows; by default as many as MIMIC-CXR")] = 377_110,
