@@ -60,6 +60,7 @@ def fit_policy(name: str, films: Sequence[Example], spoiled: Sequence[Example]) 
         bias={"linear": _bias(fitted, "presentation"), **{domain: _bias(fitted, domain) for domain in FITTED}},
         regimes=fitted.regimes,
         rules=RULES,
+        # Half-way from each regime's threshold to certainty: clear of it on both sides, or a judge should look.
         band=(round(low / 2, 3), round((1 + high) / 2, 3)),
     )
 

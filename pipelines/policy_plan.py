@@ -1,4 +1,8 @@
-"""What a policy is made of before any film is seen: measures, transforms and, from physics, which way is worse."""
+"""What a policy is made of before its fit: measures, transforms and, from physics, which way is worse.
+
+The measures were chosen by what carried from one source of films to another, on the films that the shipped policy is
+fitted on: figures on those films are honest about the fit, not about this choice.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
