@@ -26,3 +26,17 @@ class QueryError(SettingsError):
     """The caller's SQL is wrong or asks for more than reading."""
 
     code = "query"
+
+
+class ModelMetricError(RuntimeError):
+    """A model outside gave no usable values for a metric; scoring stops rather than leave a study out.
+
+    Attributes:
+        code: `missing-interpreter`, `missing-package`, `missing-checkpoint`, `missing-vocabulary`, `missing-weights`,
+            `not-a-checkpoint`, `unknown-metric`, `crash`, `malformed`; about a pair of reports `missing`, `doubled`,
+            `foreign`, `not-a-number`; from the judge those of `JudgeReplyError`.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code

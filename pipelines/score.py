@@ -19,6 +19,7 @@ from ..benchmark.metrics import METRICS
 from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of
 from ..benchmark.tokens import PROTOCOLS
 from .export import CASES, MANIFEST
+from .model_metrics import Found, Source
 from .settings import SettingsError
 from .store import read_parquet
 from .view import Advance
@@ -72,10 +73,14 @@ class Scores:
     models: Sequence[str]
     signature: str
     options: Options
+    outside: Sequence[str] = ()
+    """Metrics of models outside that the report shows."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
-def score(splits: Path, predictions: Sequence[Path], options: Options, advance: Advance) -> Scores:
+def score(
+    splits: Path, predictions: Sequence[Path], options: Options, advance: Advance, sources: Sequence[Source] = ()
+) -> Scores:
     """Score every prediction file, and the floors, on every cell of the benchmark.
 
     Args:
@@ -83,8 +88,10 @@ def score(splits: Path, predictions: Sequence[Path], options: Options, advance: 
         predictions: JSONL files, one a model.
         options: see `Options`.
         advance: told after each metric.
+        sources: of metrics that models outside compute.
 
     Raises:
+        ModelMetricError: a model outside gave no usable values.
         SettingsError: a file is missing or malformed, two files name one model, or the reference is none of them.
         PredictionError: a case is missing, doubled or unknown.
     """
@@ -94,13 +101,14 @@ def score(splits: Path, predictions: Sequence[Path], options: Options, advance: 
     if options.reference is not None and options.reference not in texts:
         raise SettingsError(f"--reference {options.reference}: no such model; there are {', '.join(sorted(texts))}")
     corpora = _corpora(benchmark, texts, options)
+    outside = _outside(corpora, sources)
     cells = group(cases)
     shown = large_enough(cases, cells)
     unseen = frozenset(benchmark.manifest["unseen_defects"])
     roles = Roles(floor=CONSTANT, reference=options.reference, unseen=unseen)
     adjusted = adjustment(cases)
     rows: list[Row] = []
-    for metric in METRICS.values():
+    for metric in (*METRICS.values(), *(metric for found in outside for metric in found.metrics)):
         drawn = draw_scores(metric, corpora, cases, cells, draws=options.draws, seed=options.seed)
         rows += rows_of(metric, drawn, shown, roles)
         if adjusted and metric.name in HEADLINE and {Cell("T1", "high"), Cell("T1", "low")} <= shown:
@@ -114,10 +122,22 @@ def score(splits: Path, predictions: Sequence[Path], options: Options, advance: 
         sizes={cell: counts(cases, members) for cell, members in cells.items()},
         shown=frozenset(shown),
         models=sorted(texts),
-        signature=make_signature(benchmark, options),
+        signature=make_signature(benchmark, options, outside),
         options=options,
+        outside=[name for found in outside for name in found.shown],
         manifest=benchmark.manifest,
     )
+
+
+def _outside(corpora: Mapping[str, Corpus], sources: Sequence[Source]) -> list[Found]:
+    """Metrics of models outside, each asked once about every distinct pair of reports."""
+    pairs = {
+        (hypothesis, reference)
+        for corpus in corpora.values()
+        for hypothesis, reference in zip(corpus.hypotheses, corpus.references, strict=True)
+        if hypothesis.strip()
+    }
+    return [source(pairs) for source in sources]
 
 
 def _per_case(corpora: Mapping[str, Corpus], cases: Sequence[Case]) -> list[tuple[str, str, str, float | None]]:
@@ -235,7 +255,7 @@ def _priors(cases: Sequence[Case]) -> list[bool]:
     return [bool(case.covariates.get("has_prior", 1)) for case in cases]
 
 
-def make_signature(benchmark: Benchmark, options: Options) -> str:
+def make_signature(benchmark: Benchmark, options: Options, outside: Sequence[Found] = ()) -> str:
     """Every setting a number depends on, in one line; changes whenever one of them does."""
     manifest = benchmark.manifest
     parts = {
@@ -251,5 +271,6 @@ def make_signature(benchmark: Benchmark, options: Options) -> str:
         "reference": options.reference or "none",
         "draws": options.draws,
         "seed": options.seed,
+        **{name: value for found in outside for name, value in found.signature.items()},
     }
     return "|".join(f"{name}:{value}" for name, value in parts.items())

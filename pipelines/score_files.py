@@ -10,6 +10,7 @@ from typing import Any
 from ..benchmark.cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Cell
 from ..benchmark.confounding import IMBALANCED
 from ..benchmark.endpoints import MARGIN, PRIMARY
+from ..benchmark.model_metrics import SCALES
 from ..benchmark.score import Row
 from .figures import draw
 from .score import HEADLINE, Scores
@@ -70,13 +71,14 @@ def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Pat
 
 def card(scores: Scores) -> dict[str, Any]:
     """Machine-readable summary: headline numbers, endpoints, and what they depend on."""
+    headline = {*HEADLINE, *scores.outside}
     return {
         "signature": scores.signature,
         "options": asdict(scores.options),
         "manifest": {key: scores.manifest[key] for key in sorted(scores.manifest.keys() - {"files"})},
         "models": list(scores.models),
         "endpoints": [each._asdict() for each in scores.endpoints],
-        "headline": [_finite(row._asdict()) for row in scores.rows if row.metric in HEADLINE and row.track == "T5"],
+        "headline": [_finite(row._asdict()) for row in scores.rows if row.metric in headline and row.track == "T5"],
         "suppressed_cells": len(scores.sizes.keys() - scores.shown),
     }
 
@@ -100,8 +102,16 @@ def markdown(scores: Scores) -> str:
         *_adjusted(scores),
         *_section("Twins (T2 within a study, T3 within a patient)", _grid(scores, [Cell("T2"), Cell("T3")], _GAPS)),
         *_section("Synthetic twins (T4)", _grid(scores, _defect_cells(scores), _SYNTHETIC)),
+        *_section(
+            "Metrics of models", _grid(scores, [*_WHOLE, *_REGIMES], ("value",), scores.outside), _directions(scores)
+        ),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _directions(scores: Scores) -> str:
+    lower = [name for name in scores.outside if name in SCALES and SCALES[name].better == "lower"]
+    return f"Lower is better: {', '.join(lower)}." if lower else ""
 
 
 def _section(title: str, grid: str, note: str = "") -> list[str]:
@@ -166,19 +176,19 @@ def _defect_cells(scores: Scores) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.defect not in ("all", "seen", "unseen"), cell))
 
 
-def _grid(scores: Scores, cells: Sequence[Cell], quantities: Sequence[str]) -> str:
-    """One line a cell, quantity and model; the headline metrics side by side. Empty where nothing is shown."""
+def _grid(scores: Scores, cells: Sequence[Cell], quantities: Sequence[str], metrics: Sequence[str] = HEADLINE) -> str:
+    """One line a cell, quantity and model; the metrics side by side. Empty where nothing is shown."""
     values = {(Cell(*row[1:6]), row.quantity, row.model, row.metric): row for row in scores.rows}
     lines: list[str] = []
     for cell in cells:
         for quantity in quantities:
             for model in scores.models:
-                found = [values.get((cell, quantity, model, metric)) for metric in HEADLINE]
+                found = [values.get((cell, quantity, model, metric)) for metric in metrics]
                 if any(found):
                     size = scores.sizes.get(cell)
                     count = f"{size[0]} / {size[1]}" if size else ""
                     lines.append(" | ".join((_name(cell), count, quantity, model, *map(_cell, found))))
-    return _table(("cell", "studies / patients", "quantity", "model", *HEADLINE), lines) if lines else ""
+    return _table(("cell", "studies / patients", "quantity", "model", *metrics), lines) if lines else ""
 
 
 def _name(cell: Cell) -> str:

@@ -49,9 +49,18 @@ def score(
     db: Annotated[Path | None, typer.Option("--db", help="also store the scores in this database")] = None,
     draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000,
     share: Annotated[bool, typer.Option("--share", help="aggregates only: no file names a study")] = False,
+    chexbert: Annotated[Path | None, typer.Option(help="checkpoint, vocab.txt beside it: adds chexbert_*")] = None,
+    radeval: Annotated[str | None, typer.Option(help="any of radgraph,radcliq,ratescore,srrbert,green,rouge")] = None,
+    bridge_python: Annotated[str | None, typer.Option(help="interpreter that has those models' packages")] = None,
+    llm_judge: Annotated[str | None, typer.Option(metavar="URL", help="model server: adds judge_errors")] = None,
+    llm_judge_model: Annotated[str | None, typer.Option(help="name of the model it serves")] = None,
 ) -> None:
     """Score report models per track, regime, defect and severity, with patient-bootstrap intervals and floors."""
     from ...benchmark.metrics import METRICS
+    from ..extras import require
+
+    require("matplotlib", "figures")
+    from ..model_metrics import sources
     from ..score import Options
     from ..score import score as score_all
     from ..score_files import save
@@ -59,8 +68,9 @@ def score(
     from ..view import progress
 
     options = Options(protocol=protocol, reference=reference, draws=draws)
-    with progress("score", len(METRICS)) as advance:
-        scores = score_all(splits, predictions or [], options, advance)
+    outside = sources(chexbert, radeval, bridge_python, llm_judge, llm_judge_model)
+    with progress("score", None if outside else len(METRICS)) as advance:
+        scores = score_all(splits, predictions or [], options, advance, outside)
     for path in save(scores, out, db=db, share=share):
         console.print(path)
 
