@@ -1,4 +1,4 @@
-"""The CheXbert loader for real: torch and a tiny BERT in the published checkpoint's form, in another environment."""
+"""The bridge's workers for real, in another environment: a tiny BERT in CheXbert's published form, and RadEval."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import pytest
 from lrrg.benchmark.corpus import Corpus
 from lrrg.pipelines.bridge import WORKERS, ask
 from lrrg.pipelines.errors import ModelMetricError
-from lrrg.pipelines.model_metrics import Chexbert
+from lrrg.pipelines.model_metrics import Chexbert, RadEval
 
 TEXTS = [
     "No pneumothorax.",
@@ -113,3 +113,40 @@ def test_a_missing_or_foreign_word_list_is_named(python: str, made, tmp_path: Pa
         with pytest.raises(ModelMetricError, match=r"vocab\.txt") as caught:
             Chexbert(checkpoint, python)([("a", "b")])
         assert caught.value.code == "missing-vocabulary"
+
+
+@pytest.fixture(scope="module")
+def radeval_python(python: str) -> str:
+    """An interpreter with RadEval; no models needed."""
+    if subprocess.run([python, "-c", "import radeval"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{python} has no radeval: pip install radeval==2.2.1 there")
+    return python
+
+
+def test_radeval_answers_per_pair(radeval_python: str):
+    pair = ("No pneumothorax. Left effusion.", "Left pleural effusion is present.")
+    same = ("Clear lungs.", "Clear lungs.")
+    found = RadEval(["rouge"], radeval_python)([pair, same])
+    corpus = Corpus([pair[0], same[0], ""], [pair[1], same[1], "x"], lambda _: pytest.fail("rule14 was asked"))
+    (metric,) = found.metrics
+    # Two words in common of four and five; identical; empty.
+    expected = [2 * (2 / 4) * (2 / 5) / (2 / 4 + 2 / 5), 1, 0]
+    assert corpus.statistics(metric.statistics)[:, 0] == pytest.approx(expected)
+    assert "radeval-2.2.1" in found.signature["radeval"]
+
+
+@pytest.mark.parametrize("name", ["radgraph", "radcliq", "ratescore", "srrbert", "green"])
+def test_a_metric_without_its_weights_says_where_they_belong(
+    radeval_python: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for variable in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    with pytest.raises(ModelMetricError, match=f"{tmp_path}.*: no weights for {name}") as caught:
+        RadEval([name], radeval_python)([("a", "b")])
+    assert caught.value.code == "missing-weights"
+
+
+def test_an_unknown_metric_of_radeval_is_refused(radeval_python: str):
+    with pytest.raises(ModelMetricError, match="bertscore: choose from radgraph") as caught:
+        RadEval(["rouge", "bertscore"], radeval_python)([("a", "b")])
+    assert caught.value.code == "unknown-metric"
