@@ -33,8 +33,7 @@ def report(
     from ..report.group import write_report
     from ..view import progress, show, warn
 
-    with progress("pictures", None) as advance:
-        found = write_report(db, out, settings.load().read if with_thumbnails else None, advance)
+    found = write_report(db, out, settings.load().read if with_thumbnails else None, progress)
     if with_thumbnails:
         warn([f"{out} holds pictures of films: it must not leave this machine"])
     show(found, as_json)

@@ -30,16 +30,15 @@ def write_card(image: Path, steps: Steps, settings: Settings, out: Path) -> None
     """
     policy = load(settings.agent.policy)
     told = {name: value for _, found in steps for name, value in found.items()}
-    domain = told.get("intensity_domain")
     if "measures" in told:
-        told["measures"] = _against(told["measures"], policy, domain)
+        told["measures"] = _against(told["measures"], policy, told["intensity_domain"])
     data = {
         "title": image.name,
         "version": __version__,
         "aspects": ASPECTS,
         "steps": [{"step": step, "found": _brief(found)} for step, found in steps],
         "told": told,
-        "cuts": _cuts(policy, domain),
+        "cuts": _cuts(policy, told.get("intensity_domain")),
         "picture": picture(open_film(image, settings.read), SIDE) if "regime" in told else None,
     }
     write_page(out, "card", f"{image.name}: image quality", data)

@@ -35,35 +35,35 @@ def quality(films: Population, policy: Policy) -> dict[str, Any]:
 
 
 def measures(films: Population, policy: Policy) -> list[dict[str, Any]]:
-    """Every measure with its distribution in each intensity domain and the policy's cuts on it."""
+    """Every measure with its distributions in each intensity domain and the policy's cuts on them."""
     present = [domain for domain in DOMAINS if domain in films.names["domain"]]
+    known = {each.name: each for each in TOOLS}
+    named = [name for name in known if name in films.measures]
+    named += [name for name in films.measures if name not in known]  # verdicts of an older lrrg
     return [
         {
-            "name": each.name,
-            "family": each.family,
-            "summary": each.summary,
-            "unit": each.unit,
-            "better": each.better,
-            "by": {domain: shown for domain in present if (shown := _distribution(films, policy, domain, each.name))},
+            "name": name,
+            "summary": known[name].summary if name in known else "",
+            "unit": known[name].unit if name in known else "",
+            "by": {domain: _distributions(films, policy, domain, name) for domain in present},
         }
-        for each in TOOLS
-        if each.name in films.measures
+        for name in named
     ]
 
 
-def _distribution(films: Population, policy: Policy, domain: str, measure: str) -> dict[str, Any] | None:
-    inside = films.of_domain(domain)
-    raw = np.where(inside, films.measures[measure], np.nan)
+def _distributions(films: Population, policy: Policy, domain: str, measure: str) -> list[dict[str, Any]]:
+    """One distribution a scale (raw value, robust z) that has cuts; the raw values where none has."""
+    raw = np.where(films.of_domain(domain), films.measures[measure], np.nan)
     if np.isnan(raw).all():
-        return None
+        return []
     rows = [row for row in policy.severities if (row.domain, row.measure) == (domain, measure)]
-    if not rows:
-        return {"on": "value", **_drawn(raw, grid(raw)), "cuts": []}
-    on = rows[0].on
-    values = films.z(policy, domain, measure) if on == "z" else raw
-    same = [row for row in rows if row.on == on]
-    over = grid(values, tuple(cut for row in same for cut in row.cuts))
-    return {"on": on, **_drawn(values, over), "cuts": [_graded(values, over, row) for row in same]}
+    made = []
+    for on in dict.fromkeys(row.on for row in rows) or ("value",):
+        same = [row for row in rows if row.on == on]
+        values = films.z(policy, domain, measure) if on == "z" else raw
+        over = grid(values, tuple(cut for row in same for cut in row.cuts))
+        made.append({"on": on, **_drawn(values, over), "cuts": [_graded(values, over, row) for row in same]})
+    return made
 
 
 def _graded(values: Floats, over: Grid, row: Severity) -> dict[str, Any]:

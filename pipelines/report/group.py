@@ -1,5 +1,7 @@
 """The group report: a database's verdicts as one page."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,20 @@ from .population import load_population
 from .rows import listed
 from .trust import trust
 
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 PICTURES = 400
 """Films shown as pictures, evenly over the list from the worst to the best."""
 SIDE = 256
 
 
-def write_report(db: Path, out: Path, limits: ReadSettings | None, advance: Advance) -> dict[str, Any]:
+def write_report(db: Path, out: Path, limits: ReadSettings | None, progress: Progress) -> dict[str, Any]:
     """Write the report of a database's latest recipe; returns its path, size, films, films listed and pictures.
 
     Args:
         db: database file.
         out: HTML file; it appears whole or not at all.
         limits: what may be read, to show pictures of films; None leaves every pixel out.
-        advance: called after each picture.
+        progress: shows how long work gets on.
 
     Raises:
         StoreError: see `Store.open`; `empty` where the database holds no verdict yet.
@@ -40,18 +43,19 @@ def write_report(db: Path, out: Path, limits: ReadSettings | None, advance: Adva
     """
     with Store.open(db, read_only=True) as store:
         data, files = gather(store, db.stem)
-    pictures = _add_pictures(data["rows"], files, limits, advance) if limits else 0
+    pictures = _add_pictures(data["rows"], files, limits, progress) if limits else 0
     size = write_page(out, "group", f"{db.stem}: image quality", {**data, "pictures": pictures})
     films, rows = data["counts"]["verdicts"], len(data["rows"])
     return {"report": str(out), "bytes": size, "films": films, "listed": rows, "pictures": pictures}
 
 
-def _add_pictures(rows: list[dict[str, Any]], files: list[str], limits: ReadSettings, advance: Advance) -> int:
+def _add_pictures(rows: list[dict[str, Any]], files: list[str], limits: ReadSettings, progress: Progress) -> int:
     readable = [(row, path) for row, path in zip(rows, files, strict=True) if row["regime"]]
     chosen = readable[:: -(-len(readable) // PICTURES) or 1]
-    for row, path in chosen:
-        row["picture"] = picture(open_film(Path(path), limits), SIDE)
-        advance()
+    with progress("pictures", len(chosen)) as advance:
+        for row, path in chosen:
+            row["picture"] = picture(open_film(Path(path), limits), SIDE)
+            advance()
     return len(chosen)
 
 

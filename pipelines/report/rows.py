@@ -42,7 +42,9 @@ WITH picked AS (
 ), reasons AS (
     SELECT image_id, min(rank) AS rank, arg_min(why, rank) AS why FROM picked GROUP BY image_id
 ), chosen AS (
-    SELECT image_id, if($all, '', why) AS why FROM reasons ORDER BY rank, hash(image_id) LIMIT $most
+    -- Within a reason the worst come first; the random draw stays random where it is cut short.
+    SELECT image_id, if($all, '', why) AS why FROM reasons JOIN labels USING (image_id)
+    ORDER BY rank, if(rank < 9, quality, NULL), hash(image_id) LIMIT $most
 ), numbered AS (
     SELECT image_id, row_number() OVER (ORDER BY image_id) - 1 AS place FROM labels
 )

@@ -9,7 +9,7 @@ lrrg.films = function () {
   films.number = films.facet.regime.codes.length;
   films.quality = cutSet(quality);
   for (const measure of measures) {
-    for (const distribution of Object.values(measure.by)) {
+    for (const distribution of Object.values(measure.by).flat()) {
       distribution.cuts = distribution.cuts.map((cut) => ({ ...cutSet(cut), aspect: cut.aspect }));
       films.cuts.push(...distribution.cuts);
     }

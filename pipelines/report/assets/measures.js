@@ -33,18 +33,16 @@ const LEVELS = ["mild", "moderate", "severe"];
 
 /** Measures of one intensity domain, in the order of the tools; returns what draws them again. */
 lrrg.measureCards = function (domain, onlyCut, recount) {
-  const shown = lrrg.data.measures.filter((each) => each.by[domain] && (!onlyCut || each.by[domain].cuts.length));
   const redraw = [];
-  const cards = shown.flatMap((each) => {
-    const distribution = each.by[domain];
-    const sets = distribution.cuts.length ? distribution.cuts : [null];
+  const cards = lrrg.data.measures.flatMap((measure) => (measure.by[domain] ?? []).flatMap((distribution) => {
+    const sets = distribution.cuts.length ? distribution.cuts : onlyCut ? [] : [null];
     return sets.map((set) => {
       const place = el("figure", { class: "card measure" });
-      place.dataset.measure = each.name;
-      redraw.push(measureCard(place, each, distribution, set, recount));
+      place.dataset.measure = measure.name;
+      redraw.push(measureCard(place, measure, distribution, set, recount));
       return place;
     });
-  });
+  }));
   byId("cards").replaceChildren(...cards);
   return () => redraw.forEach((again) => again());
 };

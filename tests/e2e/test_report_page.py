@@ -1,0 +1,245 @@
+"""The report in a real browser: opened from disk, silent, offline, and counting what the database counts."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lrrg.agent.policy import Policy, assess, load
+from lrrg.agent.state import ASPECTS, Verdict
+from lrrg.pipelines import bench_sql, settings
+from lrrg.pipelines.agreement import agreement
+from lrrg.pipelines.annotate import recipe_of
+from lrrg.pipelines.explain import explain
+from lrrg.pipelines.recipe import begin_run
+from lrrg.pipelines.records import CatalogRow, ReportRow
+from lrrg.pipelines.report.card import write_card
+from lrrg.pipelines.report.group import write_report
+from lrrg.pipelines.review import import_reads
+from lrrg.pipelines.store import Store
+from lrrg.tests import stored
+from lrrg.tests.browser import Opened, chromium
+from lrrg.tests.poison import encoded, picture
+from lrrg.tests.quiet import silent
+from playwright.sync_api import Browser
+
+FILMS = 240
+SECRET = "Cardiomegaly unchanged since yesterday"
+
+
+@pytest.fixture(scope="module")
+def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The cards of a sound film and of a torn one."""
+    folder = tmp_path_factory.mktemp("cards")
+    data = encoded(picture(480, 400, seed=3), "JPEG", quality=95)
+    chosen, made = settings.load(), {}
+    for name, content in {"sound": data, "torn": data[:2000]}.items():
+        film, steps = folder / f"{name}.jpg", []
+        film.write_bytes(content)
+        explain(film, chosen, "PA", lambda step, found, steps=steps: steps.append((step, found)))
+        made[name] = folder / f"{name}.html"
+        write_card(film, steps, chosen, made[name])
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser(cards: dict[str, Path]) -> Iterator[Browser]:
+    """The cards come first: the browser's event loop and the agent's do not share a thread."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random verdicts under a policy with every kind of row, one unreadable film, and a report."""
+    path = tmp_path_factory.mktemp("report") / "films.duckdb"
+    found = [stored.verdict(f"film{k:03d}", k, ("AP", "PA", "LATERAL", None)[k % 4]) for k in range(FILMS)]
+    found.append(Verdict("torn", "unreadable", error_code="truncated", error_detail="cut off"))
+    rows = [
+        CatalogRow(each.image_id, f"f/{each.image_id}.jpg", f"p{k // 3}", f"s{k // 2}", ("AP", "PA", "LL", None)[k % 4])
+        for k, each in enumerate(found)
+    ]
+    run = begin_run(stored.RECIPE, {})
+    with Store.open(path) as store:
+        store.add_images(path.parent, rows)
+        store.add_reports([ReportRow("s1", "p0", "s1.txt", findings=SECRET)])
+        store.register_recipe(stored.RECIPE)
+        store.start_run(run)
+        store.write(found, stored.RECIPE.recipe_id, run.run_id)
+        store.end_run(run.run_id, 0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(db: Path) -> Path:
+    out = db.with_suffix(".html")
+    write_report(db, out, None, silent)
+    return out
+
+
+def counted(db: Path, sql: str) -> dict[str, int]:
+    with Store.open(db, read_only=True) as store:
+        return dict(store.query(sql).rows)
+
+
+@pytest.fixture
+def opened(browser: Browser, report: Path) -> Iterator[Opened]:
+    """The report in a fresh tab; at the end it must have said nothing and asked for nothing."""
+    made = Opened(browser, report)
+    yield made
+    assert made.complaints == []
+    assert made.requests == [report.resolve().as_uri()]
+    made.context.close()
+
+
+def test_the_page_counts_every_film_as_the_database_does(opened: Opened, db: Path):
+    regimes = counted(db, "SELECT regime, count(*) FROM labels WHERE regime IS NOT NULL GROUP BY ALL")
+    assert {regime: opened.count(regime) for regime in regimes} == regimes
+    assert opened.page.evaluate("lrrg.mismatch") == 0
+    severities = "SELECT concat('{0} ', {0}), count(*) FROM labels WHERE {0} IS NOT NULL GROUP BY ALL"
+    for aspect in ASPECTS:
+        shown = opened.page.evaluate(f"tally(lrrg.now.severity.{aspect}, 4)")
+        stored_counts = counted(db, severities.format(aspect))
+        assert {f"{aspect} {level}": films for level, films in enumerate(shown[:4]) if films} == stored_counts
+
+
+def test_moving_the_cut_on_quality_recounts_the_regimes(opened: Opened, db: Path):
+    low = opened.count("low")
+    slider = opened.page.locator("#quality input").nth(0)
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowRight")
+    opened.page.wait_for_function("document.getElementById('changed')")
+    cut = opened.page.evaluate("lrrg.now.quality.edges[lrrg.now.quality.at[0]]")
+    ruled = "noise = 3"  # the only rule of this policy that makes a film low
+    expected = counted(db, f"SELECT 'low', count(*) FROM labels WHERE quality < {cut!r} OR {ruled}")["low"]
+    assert opened.count("low") == expected > low
+    opened.page.click("#reset")
+    opened.page.wait_for_function("!document.getElementById('changed')")
+    assert opened.count("low") == low
+
+
+def test_moving_a_severity_cut_gives_what_the_policy_gives_with_that_cut(opened: Opened, db: Path):
+    moved = opened.page.evaluate("""() => {
+        const film = lrrg.data.measures.find((each) => each.name === 'noise.two');
+        const [domain, scales] = Object.entries(film.by)[0];
+        const set = scales[0].cuts[0];
+        moveCut(set, 2, set.edges[Math.round(set.edges.length * (set.direction > 0 ? 0.2 : 0.8))]);
+        lrrg.grade(lrrg.now, 'noise');
+        lrrg.decide(lrrg.now);
+        return { domain, on: scales[0].on, cuts: set.at.map((edge) => set.edges[edge]),
+                 counts: tally(lrrg.now.regime, 3).slice(0, 3), severities: tally(lrrg.now.severity.noise, 4) };
+    }""")
+    body = stored.policy().model_dump()
+    for row in body["severities"]:
+        if (row["domain"], row["measure"], row["on"]) == (moved["domain"], "noise.two", moved["on"]):
+            row["cuts"] = moved["cuts"]
+    policy = Policy.model_validate(body)
+    readings = [(stored.reading(k), ("AP", "PA", "LATERAL", None)[k % 4]) for k in range(FILMS)]
+    said = [assess(policy, each.measures, each.intensity_domain, view) for each, view in readings]
+    regimes = [each.regime for each in said]
+    assert moved["counts"] == [regimes.count(name) for name in ("high", "borderline", "low")]
+    severe = [each.severities.get("noise") for each in said]
+    assert moved["severities"][:4] == [severe.count(level) for level in range(4)]
+
+
+def test_films_are_filtered_sorted_and_only_those_in_view_are_in_the_page(opened: Opened, db: Path):
+    page = opened.page
+    assert 0 < page.locator("#table .row").count() < FILMS / 2
+    page.select_option("#filter-regime", "low")
+    low = counted(db, "SELECT 'low', count(*) FROM labels WHERE regime = 'low'")["low"]
+    assert page.inner_text("#found").startswith(f"{low} of {FILMS + 1} ")
+    page.select_option("#filter-regime", "")
+    page.fill("#filter-text", "truncated")
+    assert page.locator("#table .row").count() == 1
+    assert "torn" in page.inner_text("#table .row")
+    page.fill("#filter-text", "")
+    for expected in (min, max):
+        page.locator("#table th button", has_text="quality").click()
+        shown = [float(text) for text in page.locator("#table td.number").all_inner_texts() if text != "–"]
+        order = expected(shown)
+        assert shown[0] == order
+
+
+def test_reads_make_the_round_trip_into_the_database(opened: Opened, db: Path, tmp_path: Path):
+    page = opened.page
+    page.fill("#filter-text", "film00")
+    page.fill("#reader", 'Dr. "X", senior')
+    page.check("#blind")
+    page.locator("#table .row").nth(0).click()
+    assert not page.locator("#film .verdict").first.is_visible()
+    page.locator("#film [aria-label=regime] button", has_text="borderline").click()
+    page.locator("#film [aria-label=noise] button", has_text="present").click()
+    page.click("#film .close")
+    page.uncheck("#blind")
+    page.locator("#table .row").nth(1).click()
+    page.click("#agree")
+    page.click("#film .close")
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / "reads.csv"
+    download.value.save_as(saved)
+    rows = list(csv.DictReader(io.StringIO(saved.read_text(encoding="utf-8"))))
+    assert [(row["regime"], row["noise"], row["blind"]) for row in rows[:1]] == [("borderline", "yes", "yes")]
+    assert import_reads(saved, db) == {"reads": 2, "written": 2, "readers": 1}
+    kept = (
+        "SELECT r.image_id, r.regime = l.regime FROM review AS r JOIN labels AS l USING (image_id) WHERE reader = '{0}'"
+    )
+    assert counted(db, kept.format('Dr. "X", senior'))[rows[1]["image_id"]]
+    assert agreement(db).reads == 2
+
+
+def test_no_report_text_and_no_pixel_is_in_the_page(opened: Opened):
+    assert SECRET not in opened.page.evaluate("JSON.stringify(lrrg.data)")
+    assert opened.page.locator("img").count() == 0
+
+
+@pytest.mark.slow
+def test_an_archive_of_mimics_size_fits_one_page(browser: Browser, tmp_path: Path):
+    recipe = recipe_of(load(settings.load().agent.policy))
+    path, out = tmp_path / "large.duckdb", tmp_path / "large.html"
+    with Store.open(path) as store:
+        bench_sql.fill(store, recipe, bench_sql.IMAGES)
+        store.query(bench_sql.DERIVE)
+    written = write_report(path, out, None, silent)
+    assert written["bytes"] <= 25_000_000
+    assert written["listed"] == 2000
+    made = Opened(browser, out)
+    assert made.page.evaluate("lrrg.mismatch") == 0
+    assert sum(made.count(regime) for regime in ("high", "borderline", "low")) == bench_sql.IMAGES
+    assert made.complaints == []
+    made.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_on_a_phone_or_a_desk(browser: Browser, report: Path, width: int, scheme: str):
+    made = Opened(browser, report, width=width, scheme=scheme)
+    assert made.page.evaluate("document.documentElement.scrollWidth") == width
+    made.page.locator("#table .row").nth(0).click()
+    assert made.page.locator("#film").bounding_box()["width"] <= width  # pyright: ignore[reportOptionalSubscript]
+    assert made.complaints == []
+    made.context.close()
+
+
+def test_the_image_card_shows_film_layers_and_steps(browser: Browser, cards: dict[str, Path]):
+    made = Opened(browser, cards["sound"])
+    assert made.page.locator("#picture img.plate").evaluate("image => image.naturalWidth") == 400
+    assert made.page.locator("#steps summary").all_inner_texts() == ["1. measure", "2. triage", "3. verdict"]
+    noise = made.page.locator("#picture img.layer.noise")
+    assert not noise.is_visible()
+    made.page.locator("#picture label.noise input").check()
+    assert noise.is_visible()
+    assert made.page.locator("#population svg circle, #population svg path").count() > 5
+    assert made.complaints == []
+    assert made.requests == [cards["sound"].resolve().as_uri()]
+    made.context.close()
+
+
+def test_the_card_of_an_unreadable_file_says_why(browser: Browser, cards: dict[str, Path]):
+    made = Opened(browser, cards["torn"])
+    assert "truncated" in made.page.inner_text("#steps")
+    assert made.page.locator("img").count() == 0
+    assert made.complaints == []
+    made.context.close()
