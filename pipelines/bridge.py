@@ -58,11 +58,7 @@ def ask(worker: Path, python: str, options: Sequence[str], pairs: Collection[Pai
     Raises:
         ModelMetricError: no usable answer; see its codes.
     """
-    interpreter = shutil.which(python)
-    if interpreter is None:
-        raise ModelMetricError(
-            "missing-interpreter", f"{python}: no such interpreter; name the one that has the models"
-        )
+    interpreter = _interpreter(python)
     asked = {str(number): pair for number, pair in enumerate(sorted(set(pairs)))}
     with TemporaryDirectory(prefix="lrrg-bridge-") as folder:
         sent, received = Path(folder, "pairs.jsonl"), Path(folder, "values.jsonl")
@@ -85,6 +81,14 @@ def ask(worker: Path, python: str, options: Sequence[str], pairs: Collection[Pai
     if done.returncode:
         raise _fault(worker, interpreter, done, lines)
     return _read(worker.name, lines, asked)
+
+
+def _interpreter(python: str) -> str:
+    found = shutil.which(python)
+    if found is None:
+        raise ModelMetricError("missing-interpreter", f"{python}: no such interpreter; name the one with the models")
+    # Absolute, for the worker starts elsewhere; not resolved, for a virtual environment's interpreter is a link.
+    return str(Path(found).absolute())
 
 
 def _environment() -> dict[str, str]:

@@ -137,4 +137,4 @@ def _signature(answer: Answer) -> str:
     """`torch-2.13.0,…#chexbert-1f0c…`: versions, then the first digits of the weights' hashes."""
     versions = ",".join(f"{name}-{version}" for name, version in sorted(answer.versions.items()))
     weights = ",".join(f"{name}-{digest[:12]}" for name, digest in sorted(answer.sha256.items()))
-    return f"{versions}#{weights}"
+    return f"{versions}#{weights}" if weights else versions

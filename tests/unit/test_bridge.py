@@ -45,6 +45,13 @@ def test_every_pair_gets_its_own_values_whatever_their_order(tmp_path: Path):
     assert (answer.versions, answer.sha256) == ({"worker": "1"}, {"model": "ab"})
 
 
+def test_the_interpreter_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(Path(sys.executable).parents[1])
+    python = str(Path(sys.executable).relative_to(Path.cwd()))
+    fault = "header['versions'] = {'prefix': sys.prefix}"
+    assert ask(worker(tmp_path, fault), python, [], PAIRS).versions == {"prefix": sys.prefix}
+
+
 def test_the_other_interpreter_is_led_neither_to_our_packages_nor_to_a_network(tmp_path: Path, monkeypatch):
     for name in ("PYTHONPATH", "PYTHONHOME", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "/nowhere")
