@@ -121,3 +121,10 @@ def test_options_need_their_other_half_and_a_url_of_this_machine():
     found = sources(Path("c.pth"), "green,rouge", "python3", "http://127.0.0.1:1/v1", "m")
     assert [type(source) for source in found] == [Chexbert, RadEval, ReportJudge]
     assert sources(None, None, None, None, None) == []
+
+
+def test_a_host_is_allowed_in_the_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LRRG_CLIENT__ALLOW_HOSTS", '["judge.example"]')
+    (judge,) = sources(None, None, None, "http://judge.example/v1", "m")
+    assert isinstance(judge, ReportJudge)
+    assert judge.limits.allow_hosts == ("judge.example",)
