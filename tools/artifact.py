@@ -43,16 +43,20 @@ def text(film: Film) -> float:
     view = film.view1024
     low, high = np.quantile(film.view128, (EXTREMES, 1 - EXTREMES))
     kernel = np.ones((STROKE, STROKE), np.uint8)
-    raised = cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel) > STROKE_CONTRAST
-    sunken = cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel) > STROKE_CONTRAST
-    white = raised & (view >= int(np.clip(high, *WHITE)))
-    black = sunken & (view <= int(np.clip(low, *BLACK)))
+    white = _between(view, int(np.clip(high, *WHITE)), 255)
+    white &= _between(cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel), STROKE_CONTRAST + 1, 255)
+    black = _between(view, 0, int(np.clip(low, *BLACK)))
+    black &= _between(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel), STROKE_CONTRAST + 1, 255)
     return float(_in_line(_boxes(white | black)))
 
 
-def _boxes(strokes: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _between(image: cv2.typing.MatLike, low: int, high: int) -> Grey:
+    return np.asarray(cv2.inRange(image, low, high), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def _boxes(strokes: Grey) -> NDArray[np.float32]:
     """Bounding boxes (x, y, width, height) of the strokes that have a letter's size: float32 (n, 4)."""
-    outlines = cv2.findContours(strokes.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    outlines = cv2.findContours(strokes, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     boxes = np.array([cv2.boundingRect(each) for each in outlines], np.float32).reshape(-1, 4)
     width, height = boxes[:, 2], boxes[:, 3]
     sized = (height >= GLYPH_HEIGHT[0]) & (height <= GLYPH_HEIGHT[1]) & (width >= 2) & (width <= 6 * height)
@@ -109,13 +113,13 @@ def grid_lines(film: Film) -> float | None:
     tile = _tile(film)
     if min(tile.shape) < 128:
         return None
-    peak = max(_prominence(tile), _prominence(np.ascontiguousarray(tile.T)))
+    peak = max(_prominence(tile), _prominence(np.asarray(cv2.transpose(tile), np.uint8)))
     return max(0.0, peak - CHANCE_LINES)
 
 
 def _prominence(tile: Grey) -> float:
     rows, length = len(tile) // BAND * BAND, tile.shape[1] // BLOCK * BLOCK
-    bands = tile[:rows, :length].reshape(-1, BAND, length).mean(axis=1, dtype=np.float32)
+    bands = tile[:rows, :length].reshape(-1, BAND, length).sum(axis=1, dtype=np.uint16).astype(np.float32) / BAND
     windowed = (bands - cv2.blur(bands, (15, 1))) * np.hanning(length)
     power = (np.abs(np.fft.rfft(windowed, axis=1)) ** 2).mean(axis=0) + 1e-3
     around = (31 * cv2.blur(power[None], (31, 1)) - 5 * cv2.blur(power[None], (5, 1)))[0] / 26
@@ -141,8 +145,9 @@ def upsampling(film: Film) -> float | None:
 
 def _diagonal(tile: Grey) -> float:
     """Mean of the 2 × 2 Haar diagonal detail's magnitude."""
-    detail = cv2.filter2D(tile, cv2.CV_16S, np.array([[1, -1], [-1, 1]], np.float32))[1::2, 1::2]
-    return float(np.abs(detail).mean())
+    height, width = (side // 2 * 2 for side in tile.shape)
+    down = np.asarray(cv2.subtract(tile[:height:2, :width], tile[1:height:2, :width], dtype=cv2.CV_16S))
+    return cv2.norm(down[:, ::2], down[:, 1::2], cv2.NORM_L1) / (down.size / 2)
 
 
 def _tile(film: Film) -> Grey:

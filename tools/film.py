@@ -95,7 +95,15 @@ class Film:
     def inside(self, shape: tuple[int, ...]) -> Grey:
         """Mask of the collimated field at a view's shape: uint8 (h, w), 255 inside."""
         height, width = shape[:2]
-        return _resize(self.field.mask, width, height, cv2.INTER_NEAREST)
+        if (height, width) not in self._masks:
+            mask = _resize(self.field.mask, width, height, cv2.INTER_NEAREST)
+            mask.flags.writeable = False  # every tool gets this one
+            self._masks[height, width] = mask
+        return self._masks[height, width]
+
+    @cached_property
+    def _masks(self) -> dict[tuple[int, int], Grey]:
+        return {}
 
 
 def _half(image: Grey) -> Grey:
