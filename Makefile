@@ -4,7 +4,7 @@ STAMP := .venv/.ready
 FILMS ?= ../shared/data/cxr
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check golden bench clean
+.PHONY: help setup demo test test-slow check golden figures bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(STAMP) ## ruff, pyright and the tests
 golden: $(STAMP) ## rewrite the golden files and generated pages, and show what changed
 	$(BIN)/pytest -q tests/golden --rewrite-golden
 	git diff --stat -- tests/golden README.md docs
+
+figures: $(STAMP) ## draw the pictures of the README anew (needs Chromium)
+	$(BIN)/python tests/figures.py docs/images
 
 bench: $(STAMP) ## speed and accuracy of the tools and of the run
 	$(BIN)/lrrg bench annotate

@@ -41,7 +41,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
         self.page.goto(path.resolve().as_uri())
-        self.page.wait_for_function("lrrg.ready === true")
+        self.page.wait_for_selector("html[data-ready]", state="attached")
 
     def _asked(self, request: Request) -> None:
         if not request.url.startswith(("data:", "blob:")):

@@ -5,6 +5,10 @@ from typing import Any
 
 from ..store import Result, Store
 
+PORTABLE = """CASE
+    WHEN i.procedure IS NULL THEN 'unknown' WHEN i.procedure ILIKE '%portable%' THEN 'portable' ELSE 'fixed'
+END"""
+"""Kind of examination, from the catalog's procedure (table `image` as i)."""
 _COUNTS = """
 SELECT (SELECT count(*) FROM image) AS images, (SELECT count(*) FROM labels) AS verdicts,
     (SELECT count(DISTINCT subject_id) FROM labels) AS patients,
@@ -18,8 +22,7 @@ GROUP BY name ORDER BY films DESC, name LIMIT 12
 _BY = {
     "view": "coalesce(l.view_position, 'unknown')",
     "split": "coalesce(l.official_split, 'unknown')",
-    "portable": "CASE WHEN i.procedure IS NULL THEN 'unknown' WHEN i.procedure ILIKE '%portable%' THEN 'portable' "
-    "ELSE 'fixed' END",
+    "portable": PORTABLE,
 }
 _FAILURES = """
 SELECT status, error_code AS code, count(*) AS films, min(path) AS example FROM failures

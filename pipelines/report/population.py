@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...agent.policy import Policy, Reference
 from ..store import Store
+from .facts import PORTABLE
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -17,13 +18,12 @@ FACETS = ("status", "regime", "route", "view", "split", "portable", "domain")
 REGIMES = ("high", "borderline", "low")
 STATUSES = ("ok", "needs_review", "unreadable", "failed")
 _FIXED = {"regime": REGIMES, "status": STATUSES, "split": ("train", "validate", "test")}
-_COLUMNS = """
+_COLUMNS = f"""
 SELECT
     l.status, l.regime, l.quality, l.route,
     coalesce(l.view_position, 'unknown') AS "view",
     coalesce(l.official_split, 'unknown') AS split,
-    CASE WHEN i.procedure IS NULL THEN 'unknown' WHEN i.procedure ILIKE '%portable%' THEN 'portable' ELSE 'fixed' END
-        AS portable,
+    {PORTABLE} AS portable,
     v.intensity_domain AS domain,
     coalesce(g."group", 'unknown') AS "group",
     hash(map_keys(v.measures)) AS keys,

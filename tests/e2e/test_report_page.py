@@ -110,13 +110,13 @@ def test_moving_the_cut_on_quality_recounts_the_regimes(opened: Opened, db: Path
     slider.focus()
     for _ in range(30):
         slider.press("ArrowRight")
-    opened.page.wait_for_function("document.getElementById('changed')")
+    opened.page.wait_for_selector("#changed")
     cut = opened.page.evaluate("lrrg.now.quality.edges[lrrg.now.quality.at[0]]")
     ruled = "noise = 3"  # the only rule of this policy that makes a film low
     expected = counted(db, f"SELECT 'low', count(*) FROM labels WHERE quality < {cut!r} OR {ruled}")["low"]
     assert opened.count("low") == expected > low
     opened.page.click("#reset")
-    opened.page.wait_for_function("!document.getElementById('changed')")
+    opened.page.wait_for_selector("#changed", state="detached")
     assert opened.count("low") == low
 
 

@@ -1,6 +1,6 @@
 "use strict";
 /* Shared by every page: the data, small helpers, and how numbers and colours are written. */
-const lrrg = { data: null, ready: false };
+const lrrg = { data: null };
 
 /** Unpack what stands in the page: base64 of zlib of JSON. */
 lrrg.unpack = async function () {

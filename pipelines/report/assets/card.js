@@ -15,7 +15,7 @@ lrrg.start = async function () {
   stepCard(data.steps);
   if (told.measures) populationCards(told, data.cuts);
   else ["adds", "population", "values"].forEach((id) => byId(id).remove());
-  lrrg.ready = true;
+  document.documentElement.dataset.ready = "yes";
 };
 
 function verdictCard({ told, aspects }) {

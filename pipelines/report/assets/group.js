@@ -12,7 +12,7 @@ lrrg.start = async function () {
   byId("lead").textContent = `${whole(data.counts.verdicts)} films of ${whole(data.counts.patients)} patients · policy ${data.provenance.recipe.policy} ${data.provenance.recipe.policy_version} · ${data.made}`;
   byId("footer").textContent = `Written by lrrg ${data.version}. This file names images of the archive${data.pictures ? " and holds pictures of them: it must not leave this machine" : ""}; it holds no report text and asks no network for anything.`;
   draw(films);
-  lrrg.ready = true;
+  document.documentElement.dataset.ready = "yes";
 };
 
 function draw(films) {
