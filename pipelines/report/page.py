@@ -11,6 +11,7 @@ from typing import Any
 
 LIBRARY = ("d3.min.js", "plot.umd.min.js")
 """D3 and Observable Plot, both under the ISC licence, which lies beside them."""
+STYLES = ("base.css", "parts.css", "media.css")
 SHARED = ("base.js", "charts.js", "film.js")
 GROUP = ("columns.js", "cuts.js", "counts.js", "measures.js", "about.js", "review.js", "browse.js", "group.js")
 CARD = ("card.js",)
@@ -28,7 +29,7 @@ def write_page(out: Path, template: str, title: str, data: Mapping[str, Any]) ->
     scripts = (*SHARED, *(GROUP if template == "group" else CARD))
     text = Template(_asset(f"{template}.html")).substitute(
         title=_escaped(title),
-        style=_asset("style.css"),
+        style="\n".join(map(_asset, STYLES)),
         library="\n".join(f"<script>{_asset(f'vendor/{name}')}</script>" for name in LIBRARY),
         scripts="\n".join(f"<script>\n{_asset(name)}</script>" for name in scripts),
         data=_packed(data),

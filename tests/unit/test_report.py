@@ -85,6 +85,21 @@ def test_columns_are_the_policys_own_numbers(db: Path):
                 assert np.isnan(given_z)
 
 
+def test_more_names_than_codes_end_in_other(tmp_path: Path):
+    run = begin_run(stored.RECIPE, {})
+    with Store.open(tmp_path / "views.duckdb") as store:
+        names = [f"i{k:03d}" for k in range(300)]
+        store.add_images(tmp_path, [CatalogRow(name, f"{name}.jpg", view_position=f"V{name}") for name in names])
+        store.register_recipe(stored.RECIPE)
+        store.start_run(run)
+        found = [stored.verdict(name, k) for k, name in enumerate(names)]
+        store.write(found, stored.RECIPE.recipe_id, run.run_id)
+        films = load_population(store)
+    shown = [films.names["view"][code] for code in films.codes["view"]]
+    assert shown[:253] == [f"V{name}" for name in names[:253]]
+    assert set(shown[253:]) == {"other"}
+
+
 def test_a_large_archive_lists_its_most_telling_films(db: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(report_rows, "MOST", 60)
     with Store.open(db, read_only=True) as store:

@@ -59,9 +59,17 @@ const badge = (regime) => el("span", { class: `badge ${regime ?? "none"}` }, reg
 
 /** A plain table; numbers align right, short cells stay on one line. */
 function table(columns, rows) {
-  const kind = (cell) => (typeof cell === "number" || /^[-–−<]?[\d.,]+( %)?$/.test(cell) ? "number" : String(cell).length < 30 ? "brief" : "");
-  const line = (row) => el("tr", {}, ...row.map((cell) => el("td", { class: kind(cell) }, cell instanceof Node ? cell : String(cell ?? ""))));
-  const head = columns.some(Boolean) ? el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))) : null;
+  const kind = (cell) =>
+    typeof cell === "number" || /^[-–−<]?[\d.,]+( %)?$/.test(cell) ? "number" : String(cell).length < 30 ? "brief" : "";
+  const line = (row) =>
+    el(
+      "tr",
+      {},
+      ...row.map((cell) => el("td", { class: kind(cell) }, cell instanceof Node ? cell : String(cell ?? ""))),
+    );
+  const head = columns.some(Boolean)
+    ? el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name))))
+    : null;
   return el("div", { class: "wide" }, el("table", { class: "plain" }, head, el("tbody", {}, ...rows.map(line))));
 }
 

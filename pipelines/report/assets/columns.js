@@ -5,7 +5,8 @@ const ABSENT = 255;
 lrrg.films = function () {
   const { facets, quality, measures } = lrrg.data;
   const films = { facet: {}, cuts: [], severity: {}, regime: null };
-  for (const [name, facet] of Object.entries(facets)) films.facet[name] = { names: facet.names, codes: bytes(facet.codes) };
+  for (const [name, facet] of Object.entries(facets))
+    films.facet[name] = { names: facet.names, codes: bytes(facet.codes) };
   films.number = films.facet.regime.codes.length;
   films.quality = cutSet(quality);
   for (const measure of measures) {
@@ -20,7 +21,13 @@ lrrg.films = function () {
   return films;
 };
 
-const cutSet = ({ edges, direction, at, codes }) => ({ edges, direction, at: [...at], policy: [...at], codes: bytes(codes) });
+const cutSet = ({ edges, direction, at, codes }) => ({
+  edges,
+  direction,
+  at: [...at],
+  policy: [...at],
+  codes: bytes(codes),
+});
 
 /** Whether a code has reached the cut at an edge. */
 const passed = (code, at, direction) => (direction > 0 ? code > at : code <= at);
@@ -29,7 +36,10 @@ const passed = (code, at, direction) => (direction > 0 ? code > at : code <= at)
 lrrg.grade = function (films, aspect) {
   const severity = films.severity[aspect].fill(ABSENT);
   for (const { codes, at, direction } of films.cuts.filter((cut) => cut.aspect === aspect)) {
-    const reached = Uint8Array.from({ length: ABSENT }, (_, code) => at.filter((cut) => passed(code, cut, direction)).length);
+    const reached = Uint8Array.from(
+      { length: ABSENT },
+      (_, code) => at.filter((cut) => passed(code, cut, direction)).length,
+    );
     for (let i = 0; i < severity.length; i++) {
       if (codes[i] === ABSENT) continue;
       const found = reached[codes[i]];

@@ -8,7 +8,8 @@ function moveCut(set, index, value) {
   set.at[index] = edge;
   const forward = set.direction > 0 ? 1 : -1;
   set.at.forEach((other, k) => {
-    if ((k > index && forward * other < forward * edge) || (k < index && forward * other > forward * edge)) set.at[k] = edge;
+    if ((k > index && forward * other < forward * edge) || (k < index && forward * other > forward * edge))
+      set.at[k] = edge;
   });
 }
 
@@ -17,7 +18,11 @@ function sliders(set, range, names, label, moved) {
   const place = el("div", { class: "sliders" });
   const inputs = names.map((name, index) =>
     el("input", {
-      type: "range", min: range[0], max: range[1], step: "any", class: `slider cut-${name.replaceAll(" ", "-")}`,
+      type: "range",
+      min: range[0],
+      max: range[1],
+      step: "any",
+      class: `slider cut-${name.replaceAll(" ", "-")}`,
       "aria-label": `${label}: where ${name} begins`,
       oninput: (event) => {
         moveCut(set, index, Number(event.target.value));
@@ -26,7 +31,8 @@ function sliders(set, range, names, label, moved) {
       },
       onkeydown: (event) => step(event, index),
       onchange: () => show(),
-    }));
+    }),
+  );
   /* `step: any` leaves the arrow keys without a step of their own: one edge each. */
   function step(event, index) {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];

@@ -9,8 +9,10 @@ lrrg.start = async function () {
   lrrg.decide(films);
   lrrg.mismatch = lrrg.changed(films);
   byId("title").textContent = `${data.title}: image quality`;
-  byId("lead").textContent = `${whole(data.counts.verdicts)} films of ${whole(data.counts.patients)} patients · policy ${data.provenance.recipe.policy} ${data.provenance.recipe.policy_version} · ${data.made}`;
-  byId("footer").textContent = `Written by lrrg ${data.version}. This file names images of the archive${data.pictures ? " and holds pictures of them: it must not leave this machine" : ""}; it holds no report text and asks no network for anything.`;
+  byId("lead").textContent =
+    `${whole(data.counts.verdicts)} films of ${whole(data.counts.patients)} patients · policy ${data.provenance.recipe.policy} ${data.provenance.recipe.policy_version} · ${data.made}`;
+  byId("footer").textContent =
+    `Written by lrrg ${data.version}. This file names images of the archive${data.pictures ? " and holds pictures of them: it must not leave this machine" : ""}; it holds no report text and asks no network for anything.`;
   draw(films);
   document.documentElement.dataset.ready = "yes";
 };
@@ -32,13 +34,27 @@ function draw(films) {
     });
   };
   const quality = lrrg.qualityCard(films, recount);
-  const follow = [() => lrrg.drawBar(films), lrrg.facetCards(films), lrrg.severityCard(films), lrrg.togetherCard(films), lrrg.spreadCard(films), lrrg.browse(films)];
+  const follow = [
+    () => lrrg.drawBar(films),
+    lrrg.facetCards(films),
+    lrrg.severityCard(films),
+    lrrg.togetherCard(films),
+    lrrg.spreadCard(films),
+    lrrg.browse(films),
+  ];
   let domain = null;
-  const measures = () => { cards = lrrg.measureCards(domain, byId("only-cut").checked, recount); };
-  lrrg.domainTabs(films, (chosen) => { domain = chosen; measures(); });
+  const measures = () => {
+    cards = lrrg.measureCards(domain, byId("only-cut").checked, recount);
+  };
+  lrrg.domainTabs(films, (chosen) => {
+    domain = chosen;
+    measures();
+  });
   byId("only-cut").addEventListener("change", measures);
   byId("reset").addEventListener("click", () => {
-    [films.quality, ...films.cuts].forEach((set) => { set.at = [...set.policy]; });
+    [films.quality, ...films.cuts].forEach((set) => {
+      set.at = [...set.policy];
+    });
     lrrg.data.aspects.forEach((aspect) => dirty.add(aspect));
     quality();
     cards();
