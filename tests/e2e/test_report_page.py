@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,19 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def annotated(path: Path, found: list[Verdict]) -> Path:
+    """The report of a database with these verdicts."""
+    run = begin_run(stored.RECIPE, {})
+    with Store.open(path) as store:
+        store.add_images(path.parent, [CatalogRow(each.image_id, f"{each.image_id}.jpg") for each in found])
+        store.register_recipe(stored.RECIPE)
+        store.start_run(run)
+        store.write(found, stored.RECIPE.recipe_id, run.run_id)
+    out = path.with_suffix(".html")
+    write_report(path, out, None, silent)
+    return out
+
+
 @pytest.fixture(scope="module")
 def report(db: Path) -> Path:
     out = db.with_suffix(".html")
@@ -118,6 +132,25 @@ def test_moving_the_cut_on_quality_recounts_the_regimes(opened: Opened, db: Path
     opened.page.click("#reset")
     opened.page.wait_for_selector("#changed", state="detached")
     assert opened.count("low") == low
+
+
+def test_a_cut_is_dragged_with_the_mouse_and_pushes_the_other(opened: Opened):
+    page = opened.page
+    high = page.locator("#quality input").nth(1)
+    high.scroll_into_view_if_needed()
+    box = high.bounding_box()
+    assert box is not None
+    thumb, middle = 22, box["y"] + box["height"] / 2
+    place = [box["x"] + thumb / 2 + share * (box["width"] - thumb) for share in (0.7, 0.2)]  # 0.7 is this policy's cut
+    page.mouse.move(place[0], middle)
+    page.mouse.down()
+    page.mouse.move(place[1], middle, steps=6)
+    page.mouse.up()
+    page.wait_for_selector("#changed")
+    low_cut, high_cut = page.evaluate("lrrg.now.quality.at.map((edge) => lrrg.now.quality.edges[edge])")
+    assert high_cut == pytest.approx(0.2, abs=0.03)
+    assert low_cut == high_cut
+    assert opened.count("borderline") == opened.page.evaluate("tally(lrrg.now.regime, 3)[1]")
 
 
 def test_moving_a_severity_cut_gives_what_the_policy_gives_with_that_cut(opened: Opened, db: Path):
@@ -193,6 +226,35 @@ def test_reads_make_the_round_trip_into_the_database(opened: Opened, db: Path, t
 def test_no_report_text_and_no_pixel_is_in_the_page(opened: Opened):
     assert SECRET not in opened.page.evaluate("JSON.stringify(lrrg.data)")
     assert opened.page.locator("img").count() == 0
+
+
+def test_an_archive_of_unreadable_files_still_has_a_report(browser: Browser, tmp_path: Path):
+    torn = [Verdict(f"torn{k}", "unreadable", error_code="truncated", error_detail="cut off") for k in range(3)]
+    made = Opened(browser, annotated(tmp_path / "torn.duckdb", torn))
+    assert "truncated" in made.page.inner_text("#failures")
+    assert made.page.locator("#table .row").count() == 3
+    assert [made.count(regime) for regime in ("high", "borderline", "low")] == [0, 0, 0]
+    assert made.complaints == []
+    made.context.close()
+
+
+def test_a_judges_films_are_compared_with_the_tools_and_keep_their_regime(browser: Browser, tmp_path: Path):
+    films = [replace(stored.verdict(f"f{k}", k), route="judge" if k < 20 else "tools") for k in range(60)]
+    made = Opened(browser, annotated(tmp_path / "judged.duckdb", films))
+    assert "The judge kept the tools' regime on 100 % of 20 films" in made.page.inner_text("#judged")
+    moved = made.page.evaluate("""() => {
+        const { quality, regime, facet } = lrrg.now;
+        quality.at = [quality.edges.length - 1, quality.edges.length - 1];
+        lrrg.decide(lrrg.now);
+        const judge = facet.route.names.indexOf('judge');
+        const same = (route) => [...regime].filter((each, i) => facet.route.codes[i] === route
+            && each === facet.regime.codes[i]).length;
+        return [same(judge), same(1 - judge)];
+    }""")
+    assert moved[0] == 20
+    assert moved[1] < 40
+    assert made.complaints == []
+    made.context.close()
 
 
 @pytest.mark.slow

@@ -2,6 +2,11 @@
 /* Shared by every page: the data, small helpers, and how numbers and colours are written. */
 const lrrg = { data: null };
 
+/* An old browser lacks what the page needs; the reader should see that and not an empty page. */
+window.addEventListener("unhandledrejection", ({ reason }) => {
+  byId("lead").textContent = `This page could not draw itself: ${reason}`;
+});
+
 /** Unpack what stands in the page: base64 of zlib of JSON. */
 lrrg.unpack = async function () {
   const packed = bytes(document.getElementById("data").textContent);

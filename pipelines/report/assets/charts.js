@@ -2,6 +2,8 @@
 /* What several pages draw, with Observable Plot. */
 const MARGIN = 14;
 
+const nothing = () => el("p", { class: "note" }, "No film has a verdict on quality.");
+
 /** Bars of a distribution; each bar has the class of the cuts it has passed. */
 function bars(distribution, classOf) {
   const width = (distribution.high - distribution.low) / distribution.bars.length;
@@ -53,6 +55,7 @@ function distributionChart(distribution, { width, height = 132, classOf, cuts, l
 
 /** Shares of each row in stacked bars, one row a name, with how many films it has. */
 function stackChart(rows, { width, order, label, classOf = (name) => name }) {
+  if (!rows.length) return nothing();
   const parts = rows.flatMap(({ name, counts }) => {
     const all = d3.sum(counts);
     return order.map((part, index) => ({ name, part, films: counts[index], share: all ? counts[index] / all : 0 }));
@@ -103,6 +106,7 @@ function legend(names, classOf = (name) => name) {
 
 /** Five quantiles of quality a group, with the cuts between regimes. */
 function spreadChart(rows, { width, cuts, label }) {
+  if (!rows.length) return nothing();
   const left = Math.min(120, 18 + 7 * d3.max(rows, (row) => spoken(row.name).length));
   return Plot.plot({
     width,
