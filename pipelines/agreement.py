@@ -149,12 +149,12 @@ def _overall(reads: list[_Read]) -> dict[str, Interval]:
     if not reads:
         return {}
     patients = _patients(reads)
-    said, read = (np.array([REGIMES.index(each.row[key]) for each in reads]) for key in ("said", "regime"))
+    agent, reader = (np.array([REGIMES.index(each.row[key]) for each in reads]) for key in ("said", "regime"))
     return {
-        "kappa, three regimes (quadratic weights)": readers.kappa(said, read, len(REGIMES), patients),
-        "kappa, low or not": readers.kappa(said == 2, read == 2, 2, patients),
-        "AUROC of quality, low or not": readers.area(-_quality(reads), read == 2, patients),
-        "AUROC of quality, high or not": readers.area(_quality(reads), read == 0, patients),
+        "kappa, three regimes (quadratic weights)": readers.kappa(agent, reader, len(REGIMES), patients),
+        "kappa, low or not": readers.kappa(agent == 2, reader == 2, 2, patients),
+        "AUROC of quality, low or not": readers.area(-_quality(reads), reader == 2, patients),
+        "AUROC of quality, high or not": readers.area(_quality(reads), reader == 0, patients),
     }
 
 
