@@ -15,7 +15,7 @@ from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
 from .resample import by_patient, draw, interval
-from .score import Row, patient_order
+from .score import Row, as_fraction, patient_order
 
 Weights = NDArray[np.float64]
 RIDGE = 1e-3
@@ -42,7 +42,8 @@ class Adjustment:
     Attributes:
         rows: row numbers of the high and low cases of T1.
         low: which of those are low.
-        weights: by estimator (`raw`, `standardised`, `overlap`), float64, shape (len(rows),), mean 1 in each regime.
+        weights: by estimator (`raw`, `standardised`, `overlap`), float64, shape (len(rows),), mean 1 in each regime;
+            all 0 where no stratum holds both regimes, and then the estimator has no value.
         balance: what the weights did to each covariate.
         effective: effective number of (high, low) cases by estimator.
     """
@@ -123,7 +124,9 @@ def overlap(low: NDArray[np.bool_], covariates: NDArray[np.float64], steps: int 
 def standardised_difference(
     covariates: NDArray[np.float64], low: NDArray[np.bool_], weights: Weights
 ) -> NDArray[np.float64]:
-    """Weighted mean difference, low minus high, in pooled unweighted standard deviations; shape (k,)."""
+    """Weighted mean difference, low minus high, in pooled standard deviations before weighting; shape (k,), NaN without weights."""
+    if not weights.any():
+        return np.full(covariates.shape[1], np.nan)
     means = [np.average(covariates[side], axis=0, weights=weights[side]) for side in (low, ~low)]
     pooled = np.sqrt((covariates[low].var(0) + covariates[~low].var(0)) / 2)
     return (means[0] - means[1]) / np.where(pooled > 0, pooled, 1)
@@ -138,7 +141,7 @@ def adjusted_gaps(
     draws: int,
     seed: int,
 ) -> list[Row]:
-    """Gap high minus low of T1 under each estimator; weights are held fixed over the draws."""
+    """Gap high minus low of T1 under each estimator that has weights; they are held fixed over the draws."""
     order = patient_order(cases)
     subjects = np.array([cases[row].subject_id for row in adjusted.rows])
     where = Cell("T1")
@@ -146,13 +149,14 @@ def adjusted_gaps(
     for model, corpus in corpora.items():
         statistics = corpus.statistics(metric.statistics)[adjusted.rows]
         for name, weights in adjusted.weights.items():
+            if not weights.any():
+                continue
             sides = [
                 by_patient(statistics[side] * weights[side, None], subjects[side], order).sums
                 for side in (~adjusted.low, adjusted.low)
             ]
-            high, low = draw(sides, metric.value, draws=draws, seed=seed)
-            sign = -1 if metric.better == "lower" else 1
-            found.append(Row(model, *where, metric.name, f"gap_{name}", *interval(sign * (high - low))))
+            high, low = (as_fraction(metric, drawn) for drawn in draw(sides, metric.value, draws=draws, seed=seed))
+            found.append(Row(model, *where, metric.name, f"gap_{name}", *interval(high - low)))
     return found
 
 

@@ -45,7 +45,7 @@ class Roles:
     Attributes:
         floor: a baseline that never looks at the film; retention is corrected by it.
         reference: the plain fine-tuned model of the same backbone; None leaves out what needs it.
-    unseen: defects declared absent from every model's training.
+        unseen: defects declared absent from every model's training.
     """
 
     floor: str
@@ -89,7 +89,7 @@ def rows_of(metric: Metric, scores: Mapping[str, Mapping[Cell, Drawn]], shown: s
     if metric.better == "neither":
         return table
     goodness = {
-        model: {cell: _goodness(metric, drawn) for cell, drawn in cells.items() if cell in shown}
+        model: {cell: as_fraction(metric, drawn) for cell, drawn in cells.items() if cell in shown}
         for model, cells in scores.items()
     }
     for model in scores:
@@ -100,7 +100,7 @@ def rows_of(metric: Metric, scores: Mapping[str, Mapping[Cell, Drawn]], shown: s
     return table
 
 
-def _goodness(metric: Metric, drawn: Drawn) -> Drawn:
+def as_fraction(metric: Metric, drawn: Drawn) -> Drawn:
     """The score as a fraction of its range, higher better, so that gaps and errors mean the same for every metric."""
     low, high = metric.bounds
     fraction = (drawn - low) / (high - low)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from lrrg.benchmark.cases import Case
+from lrrg.benchmark.cases import Case, group
 from lrrg.benchmark.confounding import IMBALANCED, adjusted_gaps, adjustment, overlap, standardisation
 from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.metrics import Metric, averaged, ratio
+from lrrg.benchmark.score import Roles, draw_scores, rows_of
 
 VALUE = Metric("value", lambda corpus: averaged([float(text) for text in corpus.hypotheses]), ratio)
 
@@ -56,3 +59,27 @@ def test_overlap_weights_stay_finite_where_a_covariate_separates():
 
 def test_no_covariates_no_adjustment():
     assert adjustment([Case("a", "a", "p", "", ("T1",), "low")]) is None
+
+
+def test_the_raw_gap_is_the_gap_whatever_the_range_of_the_metric():
+    cases, corpus = cohort(5, 0.1)
+    adjusted = adjustment(cases)
+    assert adjusted is not None
+    wide = replace(VALUE, bounds=(0.0, 10.0))
+    cells = group(cases)
+    drawn = draw_scores(wide, {"m": corpus}, cases, cells, draws=100, seed=0)
+    gap = next(row for row in rows_of(wide, drawn, set(cells), Roles(floor="m")) if row.quantity == "gap")
+    raw = next(iter(adjusted_gaps(wide, {"m": corpus}, cases, adjusted, draws=100, seed=0)))
+    assert raw.quantity == "gap_raw"
+    assert (raw.value, raw.low, raw.high) == pytest.approx((gap.value, gap.low, gap.high))
+
+
+def test_regimes_that_share_no_stratum_have_no_standardised_gap():
+    cases, corpus = cohort(6, 0.1)
+    apart = [replace(case, covariates={**case.covariates, "ap": float(case.regime == "low")}) for case in cases]
+    adjusted = adjustment(apart)
+    assert adjusted is not None
+    assert adjusted.effective["standardised"] == (0, 0)
+    assert all(np.isnan(row.standardised) for row in adjusted.balance)
+    rows = adjusted_gaps(VALUE, {"m": corpus}, apart, adjusted, draws=100, seed=0)
+    assert {row.quantity for row in rows} == {"gap_raw", "gap_overlap"}
