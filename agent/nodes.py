@@ -6,6 +6,7 @@ from typing import Literal
 
 from langgraph.types import Command
 
+from ..tools.positioning import is_frontal
 from .policy import Policy, assess
 from .state import Assessment, Failure, ImageRef, Reading, State, Status, Verdict
 
@@ -31,8 +32,15 @@ class Measuring:
         found = state["reading"] if "reading" in state else await self._measure(state["image"])
         if isinstance(found, Failure):
             return Command(update={"failure": found}, goto="verdict")
-        view = state["image"].view or found.view
-        return Command(update={"reading": replace(found, view=view)}, goto="triage")
+        return Command(update={"reading": _seen_as(found, state["image"].view or found.view)}, goto="triage")
+
+
+def _seen_as(reading: Reading, view: str | None) -> Reading:
+    """The reading under its view; most files do not tell the tools that they hold no frontal film, the catalog does."""
+    if is_frontal(view):
+        return replace(reading, view=view)
+    measures = {name: value for name, value in reading.measures.items() if not name.startswith("positioning.")}
+    return replace(reading, view=view, measures=measures)
 
 
 class Triage:

@@ -14,7 +14,7 @@ def inversion(film: Film) -> float | None:
     How much better the negative than the film itself agrees with the mean chest, each at its best quarter turn.
     Absent on films that are not frontal.
     """
-    if not _frontal(film):
+    if not is_frontal(film.view):
         return None
     agreement = film.once(_agreement)
     return float(-agreement.min() - agreement.max())
@@ -27,7 +27,7 @@ def rotation(film: Film) -> float | None:
     How much better it agrees with the mean chest after its best turn than as it is, inverted or not.
     Absent on films that are not frontal.
     """
-    if not _frontal(film):
+    if not is_frontal(film.view):
         return None
     agreement = np.abs(film.once(_agreement))
     return float(agreement[1:].max() - agreement[0])
@@ -40,7 +40,7 @@ def tilt(film: Film) -> float | None:
     Read from the directions of the anatomy's edges, so it does not need the corners that a turn leaves. Of little
     meaning on films that `rotation` finds turned. Absent on films that are not frontal.
     """
-    if not _frontal(film):
+    if not is_frontal(film.view):
         return None
     angle = float(chest.lean_features(film.once(chest.square)) @ chest.shipped().lean)
     return min(abs(angle), 90.0)
@@ -53,15 +53,20 @@ def cutoff(film: Film) -> float | None:
     Guessed from where the anatomy's edges lie, so it is weak: a tenth of a side is seldom noticed, a quarter mostly
     is, and a large or a deformed chest looks like one cut off. Absent on films that are not frontal.
     """
-    if not _frontal(film):
+    if not is_frontal(film.view):
         return None
     lost = chest.frame_features(chest.whole(film)) @ chest.shipped().frame
     return float(np.clip(lost.max(), 0, 1))
 
 
-def _frontal(film: Film) -> bool:
-    """Whether nothing says otherwise: the mean chest knows no laterals and obliques."""
-    return not film.view or film.view.upper().split()[0] in ("AP", "PA")
+def is_frontal(view: str | None) -> bool:
+    """Whether a view position is frontal or says nothing: the mean chest knows no laterals and obliques.
+
+    >>> [is_frontal(view) for view in ("PA", "AP Supine", None, "LATERAL")]
+    [True, True, True, False]
+    """
+    words = (view or "").upper().split()
+    return not words or words[0] in ("AP", "PA", "FRONTAL")
 
 
 def _agreement(film: Film) -> chest.Floats:

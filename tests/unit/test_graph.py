@@ -77,6 +77,18 @@ def test_the_catalogs_view_outranks_the_files(policy):
 
 
 @pytest.mark.parametrize(
+    ("view", "kept"), [("PA", True), ("AP SUPINE", True), ("FRONTAL", True), (None, True), ("LATERAL", False)]
+)
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_lateral_by_the_catalog_has_no_positioning_although_its_file_names_no_view(policy, view, kept, stored):
+    found = replace(READING, view=None, measures={"blur.width": 1.0, "positioning.inversion": 0.4})
+    image = replace(IMAGE, view=view)
+    done = asyncio.run(graph.decide(graph.build(measuring(found), policy), image, found if stored else None))
+    assert ("positioning.inversion" in done.reading.measures) == kept
+    assert done.reading.measures["blur.width"] == 1.0
+
+
+@pytest.mark.parametrize(
     "failure", [Failure("unreadable", "corrupt", "bad scan"), Failure("failed", "timeout", "60 s")]
 )
 def test_a_failure_ends_as_a_verdict_with_its_code(policy, failure):

@@ -74,7 +74,7 @@ def test_a_lost_side_is_noticed(upright: list[Grey], lost: float, least: float) 
 def test_laterals_and_obliques_are_not_measured(tool: Tool) -> None:
     film = np.random.default_rng(0).integers(0, 255, (90, 80)).astype(np.uint8)
     assert all(tool(Film(film, view=view)) is None for view in ("LATERAL", "LL", "LAO", "XTABLE LATERAL", "SWIMMERS"))
-    assert all(tool(Film(film, view=view)) is not None for view in (None, "", "AP", "PA", "AP Supine", "pa"))
+    assert all(tool(Film(film, view=view)) is not None for view in (None, "", " ", "AP", "AP Supine", "pa", "FRONTAL"))
 
 
 def test_directions_of_the_mirror_image_have_the_opposite_sign() -> None:
