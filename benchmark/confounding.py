@@ -124,7 +124,10 @@ def overlap(low: NDArray[np.bool_], covariates: NDArray[np.float64], steps: int 
 def standardised_difference(
     covariates: NDArray[np.float64], low: NDArray[np.bool_], weights: Weights
 ) -> NDArray[np.float64]:
-    """Weighted mean difference, low minus high, in pooled standard deviations before weighting; shape (k,), NaN without weights."""
+    """Weighted mean difference, low minus high, in pooled unweighted standard deviations; shape (k,).
+
+    NaN where no case has a weight.
+    """
     if not weights.any():
         return np.full(covariates.shape[1], np.nan)
     means = [np.average(covariates[side], axis=0, weights=weights[side]) for side in (low, ~low)]

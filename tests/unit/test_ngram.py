@@ -57,3 +57,18 @@ def test_r2gen_protocol_cuts_cleans_and_hides_rare_words():
     vocabulary = tokens.R2GEN_100.vocabulary(["lungs clear"] * 10 + ["rare"])
     assert tokens.R2GEN_100.tokens("Lungs clear. Rare", vocabulary) == ["lungs", "clear", ".", "<unk>", "."]
     assert len(tokens.R2GEN_100.tokens("word " * 300)) == 100
+
+
+@pytest.mark.parametrize(
+    ("report", "cleaned"),
+    [
+        ("ET tube 3.2 cm above carina; right-sided port.", "et tube 32 cm above carina right-sided port ."),
+        ("AP/PA view @ 5 a.m. | done", "appa view 5 am . | done ."),
+        ("1. Clear 2. No effusion. 3. Old rib fracture", "clear . no effusion . old rib fracture ."),
+        ("6. Stays", "6 . stays ."),
+        ("One. . Two", "one . . two ."),
+        (" \n ", ""),
+    ],
+)
+def test_r2gen_cleaning_keeps_what_that_code_keeps(report: str, cleaned: str):
+    assert " ".join(tokens.split_sentences(report)) == cleaned
