@@ -5,8 +5,6 @@ the film with itself, so that they mean much the same on films of different orig
 fixed size, because a structure's size counts in parts of the chest, not in pixels.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +74,15 @@ def lung_detail(film: Film) -> float:
 
 
 @tool(version=1, unit="1", better="higher", bounds=(0.0, 2550.0))
-def over_grain(film: Film) -> float:
-    """Structures of a twentieth of the chest over the finest grain: what equalisation amplifies cancels out."""
-    return quantile(_deviations(film, 7), 0.5) / STEPS / (_grain(_canvas(film, 256)) + FLOOR)
+def over_grain(film: Film) -> float | None:
+    """Structures of a twentieth of the chest over the finest grain: what equalisation amplifies cancels out.
+
+    Absent on strips more than about 170 times as long as wide: at 256 px nothing of their grain is left.
+    """
+    view = _canvas(film, 256)
+    if min(view.shape) < 2:
+        return None
+    return quantile(_deviations(film, 7), 0.5) / STEPS / (_grain(view) + FLOOR)
 
 
 @tool(version=1, unit="grey levels", better="higher", bounds=(0.0, FULL_STEP))
@@ -91,7 +95,7 @@ def outline(film: Film) -> float:
 @tool(version=1, unit="1", better="higher", bounds=(-1.0, 1.0))
 def likeness(film: Film) -> float:
     """Correlation with the mean frontal chest: falls where the film is turned, inverted, cut off or opaque."""
-    return float((chest.pattern(chest.square(film).pixels) * chest.shipped().template).sum())
+    return float((chest.pattern(film.once(chest.square).pixels) * chest.shipped().template).sum())
 
 
 @tool(version=1, unit="grey level", better="neither", bounds=(-0.5, 255.5))
@@ -125,16 +129,12 @@ def _spread(values: Floats, mask: Grey | None) -> float:
     return max(quantile(found, 0.5), 0.0) / STEPS / MAD_OF_NORMAL
 
 
-class _Bands(NamedTuple):
-    spreads: tuple[float, ...]
-
-
 def _band(film: Film, octave: int) -> float:
-    return film.once(_bands).spreads[octave]
+    return film.once(_bands)[octave]
 
 
-def _bands(film: Film) -> _Bands:
-    """Deviations in octaves of structure size, from a sixteenth of an eighth of the long side on.
+def _bands(film: Film) -> tuple[float, ...]:
+    """Deviations in four octaves of structure size, the finest first.
 
     Source:
         Burt and Adelson, IEEE Transactions on Communications 31:532-540, 1983 (Laplacian pyramid).
@@ -146,7 +146,7 @@ def _bands(film: Film) -> _Bands:
         band = level - cv2.pyrUp(coarser, dstsize=level.shape[::-1])
         spreads.append(_spread(np.asarray(band, np.float32), _centre(film, level.shape)))
         level = np.asarray(coarser, np.float32)
-    return _Bands(tuple(spreads))
+    return tuple(spreads)
 
 
 def _deviations(film: Film, side: int) -> NDArray[np.float32]:

@@ -36,6 +36,8 @@ FILMS: dict[str, Callable[[], Grey]] = {
     "salt": lambda: np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (300, 300)),
     "ramp": lambda: np.tile(np.arange(256, dtype=np.uint8), (128, 1)),
     "tiny": lambda: chest(64),
+    "strip": lambda: np.random.default_rng(0).integers(0, 256, (64, 30_000), np.uint8),
+    "upright-strip": lambda: np.random.default_rng(0).integers(0, 256, (30_000, 64), np.uint8),
 }
 
 
