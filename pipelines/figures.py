@@ -97,7 +97,8 @@ def _forest(rows: Iterable[Row], scores: Scores, metric: str) -> Figure | None:
         offset = (index - (len(scores.models) - 1) / 2) / (len(scores.models) + 1)
         for row in (row for row in shown if row.model == model):
             place = names.index((row.track, row.defect)) + offset
-            spread = [[row.value - row.low], [row.high - row.value]]
+            # A percentile interval can miss its estimate by a rounding error, or by more where a score is biased.
+            spread = [[max(0.0, row.value - row.low)], [max(0.0, row.high - row.value)]]
             panel.errorbar(row.value, place, xerr=spread, ms=4, lw=1, color=colour, marker=mark)
         panel.plot([], [], color=colour, marker=mark, label=model)
     panel.axvline(0, color="black", lw=0.8)

@@ -97,7 +97,8 @@ def score(
     """
     benchmark = read_benchmark(splits)
     cases = benchmark.scored
-    texts = {**floors(benchmark.cases, benchmark.fingerprints, label), **_answers(predictions, cases)}
+    texts = floors(benchmark.cases, benchmark.fingerprints, label)
+    _add_answers(texts, predictions, cases)
     if options.reference is not None and options.reference not in texts:
         raise SettingsError(f"--reference {options.reference}: no such model; there are {', '.join(sorted(texts))}")
     corpora = _corpora(benchmark, texts, options)
@@ -198,14 +199,12 @@ def _case(row: Mapping[str, Any]) -> Case:
     )
 
 
-def _answers(predictions: Sequence[Path], cases: Sequence[Case]) -> dict[str, list[str]]:
-    texts: dict[str, list[str]] = {}
+def _add_answers(texts: dict[str, list[str]], predictions: Sequence[Path], cases: Sequence[Case]) -> None:
     for path in predictions:
         model, answers = read_predictions(path)
         if model in texts:
-            raise SettingsError(f"{path}: model {model} has another file already; give each model one file")
+            raise SettingsError(f"{path}: model {model} is another file's or a floor's name; give each model one file")
         texts[model] = aligned(cases, answers, str(path))
-    return texts
 
 
 def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
@@ -222,6 +221,8 @@ def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)
+                if not isinstance(record["text"], str):
+                    raise TypeError("text")
                 answers.append((record["case_id"], record["text"]))
                 models.add(record.get("model") or path.stem)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -236,7 +237,8 @@ def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], options: 
         raise SettingsError(f"--protocol {options.protocol}: choose from {', '.join(PROTOCOLS)}")
     protocol = PROTOCOLS[options.protocol]
     references = [case.reference for case in benchmark.scored]
-    population = list({case.study_id: case.reference for case in benchmark.scored}.values())
+    # The hold-out is scored with the test set's frequencies: T5 is then CIDEr as others compute it.
+    population = list({case.study_id: case.reference for case in benchmark.scored if "T5" in case.tracks}.values())
     train = [case.reference for case in benchmark.cases if case.split == "train"]
     vocabulary = protocol.vocabulary(train) if protocol.minimum_count else None
     shared = (

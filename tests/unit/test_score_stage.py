@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from lrrg.benchmark.baselines import CONSTANT, RETRIEVAL, TEMPLATE
 from lrrg.benchmark.cases import PredictionError
+from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
+from lrrg.benchmark.tokens import COMPLETE
 from lrrg.pipelines.export import CASES
-from lrrg.pipelines.score import Options, make_signature, read_benchmark, score
+from lrrg.pipelines.figures import draw
+from lrrg.pipelines.score import Options, make_signature, read_benchmark, read_predictions, score
 from lrrg.pipelines.score_files import save
 from lrrg.pipelines.settings import SettingsError
 from lrrg.pipelines.splits import materialise
@@ -118,7 +121,13 @@ def test_the_signature_changes_with_every_setting(world):
 
 
 @pytest.mark.parametrize(
-    ("line", "message"), [("not json", ":1: expected"), ('{"case_id": "a"}', ":1: expected"), ("[]", ":1: expected")]
+    ("line", "message"),
+    [
+        ("not json", ":1: expected"),
+        ('{"case_id": "a"}', ":1: expected"),
+        ("[]", ":1: expected"),
+        ('{"case_id": "a", "text": null}', ":1: expected"),
+    ],
 )
 def test_a_malformed_line_is_named(world, tmp_path: Path, line: str, message: str):
     (tmp_path / "bad.jsonl").write_text(line + "\n")
@@ -139,3 +148,30 @@ def test_an_edited_benchmark_is_refused(world, tmp_path: Path):
     (tmp_path / CASES).write_bytes((tmp_path / CASES).read_bytes() + b"x")
     with pytest.raises(SettingsError, match="run lrrg splits again"):
         read_benchmark(tmp_path)
+
+
+def test_no_file_can_pose_as_a_floor(world, tmp_path: Path):
+    (tmp_path / "posing.jsonl").write_text(world["sft"].read_text().replace('"sft"', f'"{TEMPLATE}"'))
+    with pytest.raises(SettingsError, match="a floor's name"):
+        score(world["splits"], [tmp_path / "posing.jsonl"], Options(draws=100), silent)
+
+
+def test_the_hold_out_does_not_move_the_test_sets_cider(scores, world):
+    benchmark = read_benchmark(world["splits"])
+    own = [case for case in benchmark.scored if "T5" in case.tracks]
+    assert any(case.split == "train_holdout" for case in benchmark.scored)
+    references = {case.study_id: COMPLETE.tokens(case.reference) for case in own}
+    cider = Cider(list(references.values()))
+    answers = dict(read_predictions(world["sft"])[1])
+    expected = sum(cider(COMPLETE.tokens(answers[c.case_id]), references[c.study_id]) for c in own) / len(own)
+    found = next(
+        row
+        for row in scores.rows
+        if (row.model, row.track, row.view, row.metric, row.quantity) == ("sft", "T5", "all", "cider", "value")
+    )
+    assert found.value == pytest.approx(expected)
+
+
+def test_figures_draw_an_estimate_outside_its_interval(scores, tmp_path: Path):
+    rows = [row._replace(value=row.low - 1e-12) if row.quantity == "gap" else row for row in scores.rows]
+    assert any(path.stem == "forest_rouge_l" for path in draw(replace(scores, rows=rows), tmp_path))
