@@ -270,7 +270,7 @@ def load(name_or_path: str | Path) -> Policy:
     if path.suffix != ".json":
         path = SHIPPED / f"{name_or_path}.json"
     try:
-        return Policy.model_validate_json(path.read_text(encoding="utf-8"))
+        return Policy.model_validate_json(path.read_bytes())
     except OSError as error:
         known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.json")))
         raise PolicyError(f"{path}: no policy ({error.strerror}); shipped policies: {known}") from error

@@ -123,6 +123,13 @@ def test_a_policy_that_contradicts_itself_is_refused(tmp_path, changes, complain
     assert str(path) in str(caught.value)
 
 
+def test_a_file_that_is_no_text_is_no_policy(tmp_path):
+    path = tmp_path / "film.json"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(PolicyError, match=r"film\.json: not a policy"):
+        load(path)
+
+
 @pytest.mark.parametrize("name", ["nothing.v9", "/nowhere/policy.json"])
 def test_a_missing_policy_is_named_with_those_that_exist(name: str):
     with pytest.raises(PolicyError, match=r"no policy.*standard\.v1"):
