@@ -66,6 +66,8 @@ def load(name: str) -> Prompt:
         system, _, user = rest.partition("# user\n")
     except (ValueError, KeyError) as error:
         raise PromptError(f"{path.name}: expected +++ front matter with `variables`, # system and # user") from error
+    if not (system.strip() and user.strip() and Template(user).is_valid()):
+        raise PromptError(f"{path.name}: # system or # user is missing, or a $ is not doubled")
     if frozenset(Template(user).get_identifiers()) != variables:
         raise PromptError(f"{path.name}: the text's $variables differ from those declared")
     return Prompt(name, hashlib.sha256(data).hexdigest(), system.strip(), user.strip(), variables)
