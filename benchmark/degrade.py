@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import physics
-from .ladder import Ladder, read_ladder
+from .ladder import Ladder, LadderError, read_ladder
 from .physics import Grey, scaled
 
 Model = Callable[[Grey, float, np.random.Generator], Grey]
@@ -35,7 +35,7 @@ def degrade(grey: Grey, defect: str, severity: int, *, key: str, ladder: Ladder 
         uint8, shape (H, W); smaller for `cut_off`, (W, H) for `rotation_90`. The input is left as it was.
 
     Raises:
-        LadderError: no such defect or severity.
+        LadderError: no such defect or severity, or a defect of the ladder that no model here draws.
     """
     row = (ladder or read_ladder())[defect]
     return apply(grey, defect, row.value(severity), key=key)
@@ -43,6 +43,8 @@ def degrade(grey: Grey, defect: str, severity: int, *, key: str, ladder: Ladder 
 
 def apply(grey: Grey, defect: str, value: float, *, key: str) -> Grey:
     """Spoil a film with one defect at any `value` of its parameter; otherwise as `degrade`."""
+    if defect not in MODELS:
+        raise LadderError(f"no model draws the defect {defect!r}; it is one of {', '.join(MODELS)}")
     seed = int.from_bytes(hashlib.sha256(f"lrrg-c\0{key}\0{defect}".encode()).digest()[:16], "big")
     return MODELS[defect](np.ascontiguousarray(grey), value, np.random.Generator(np.random.PCG64(seed)))
 

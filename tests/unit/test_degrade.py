@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from lrrg.benchmark import physics
-from lrrg.benchmark.degrade import MODELS, degrade
+from lrrg.benchmark.degrade import MODELS, apply, degrade
 from lrrg.benchmark.ladder import SHIPPED, TOOL_SEVERITIES, LadderError, read_ladder, write_ladder
 
 ORDERED = [name for name, defect in read_ladder().defects.items() if defect.ordered]
@@ -143,6 +143,8 @@ def test_unknown_defects_and_severities_are_refused(film):
         degrade(film, "rust", 1, key="f")
     with pytest.raises(LadderError, match="severity 6"):
         degrade(film, "tilt", 6, key="f")
+    with pytest.raises(LadderError, match="no model draws the defect 'rust'"):
+        apply(film, "rust", 1.0, key="f")
 
 
 def test_a_ladder_survives_its_file(tmp_path):
