@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 QUALITY = 95
 
 
-def equalise(values: NDArray[np.integer]) -> NDArray[np.uint8]:
+def equalise(values: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
     """Histogram-equalised 8-bit image of stored values, shape (H, W), air dark; a constant image becomes black.
 
     Source:
@@ -19,12 +19,12 @@ def equalise(values: NDArray[np.integer]) -> NDArray[np.uint8]:
     return np.asarray(cv2.equalizeHist(eight_bit), np.uint8)
 
 
-def mimic_jpeg(values: NDArray[np.integer]) -> bytes:
+def mimic_jpeg(values: NDArray[np.uint8 | np.uint16]) -> bytes:
     """The file MIMIC-CXR-JPG would hold of these stored values: equalised, JPEG of quality 95."""
     stream = cv2.imencode(".jpg", equalise(values), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     return stream.tobytes()
 
 
-def as_mimic(values: NDArray[np.integer]) -> NDArray[np.uint8]:
+def as_mimic(values: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
     """The grey values a reader of that file sees: uint8, shape (H, W)."""
     return np.asarray(cv2.imdecode(np.frombuffer(mimic_jpeg(values), np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)

@@ -80,18 +80,18 @@ def add_quantum_noise(grey: Grey, air: float, rng: np.random.Generator) -> Grey:
         air: photons in a pixel of unattenuated beam; the fewer, the noisier.
         rng: supplies two bytes a pixel.
     """
-    mean, z = _photons_variance_by_grey(air), _quantiles()
+    mean, z = _photons_by_grey(air), _quantiles()
     poisson = mean + np.sqrt(mean) * z + (z * z - 1) / 6  # third-order expansion of the quantile function
     return _sample(grey, _grey_of(poisson / air), rng)
 
 
 def add_electronic_noise(grey: Grey, air: float, deviation: float, rng: np.random.Generator) -> Grey:
     """Add read-out noise of `deviation` photons, the same at every intensity; otherwise as `add_quantum_noise`."""
-    counts = _photons_variance_by_grey(air) + np.float32(deviation) * _quantiles()
+    counts = _photons_by_grey(air) + np.float32(deviation) * _quantiles()
     return _sample(grey, _grey_of(counts / air), rng)
 
 
-def _photons_variance_by_grey(air: float) -> NDArray[np.float32]:
+def _photons_by_grey(air: float) -> NDArray[np.float32]:
     return (air * np.exp(-LATITUDE * np.arange(256) / 255.0)).astype(np.float32)[:, None]
 
 
