@@ -99,16 +99,19 @@ class Pool:
         self._quarantine = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        for worker in [self._start() for _ in range(self._size)]:
-            await worker.ready()
-            self._idle.put_nowait(worker)
+        try:
+            for worker in [self._start() for _ in range(self._size)]:
+                await worker.ready()
+                self._idle.put_nowait(worker)
+        except BaseException:
+            self._stop_all()  # or the interpreter would wait for ever for those that did start
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in list(self._alive):
-            self._stop(worker)
+        self._stop_all()
 
     @property
     def pids(self) -> list[int]:
@@ -167,6 +170,10 @@ class Pool:
         worker = Worker(self._context, self._limits)
         self._alive.add(worker)
         return worker
+
+    def _stop_all(self) -> None:
+        for worker in list(self._alive):
+            self._stop(worker)
 
     def _stop(self, worker: Worker) -> None:
         worker.kill()

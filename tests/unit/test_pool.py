@@ -8,8 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from lrrg.agent.state import Failure, ImageRef, Reading
+from lrrg.pipelines.errors import PoolError
 from lrrg.pipelines.pool import Pool
 from lrrg.pipelines.settings import ReadSettings
 
@@ -122,3 +124,22 @@ def test_a_worker_killed_once_costs_nothing(films):
 
     results, _ = measure_all(films * 5, meanwhile=shoot)
     assert all(isinstance(result, Reading) for result in results)
+
+
+def test_a_pool_that_does_not_start_leaves_no_worker():
+    started: list[int] = []
+
+    async def shoot(pool: Pool):
+        while len(pool.pids) < 2:
+            await asyncio.sleep(0)
+        started.extend(pool.pids)
+        os.kill(started[0], signal.SIGKILL)
+
+    async def go():
+        pool = Pool(2, ReadSettings(), 60)
+        await asyncio.gather(pool.__aenter__(), shoot(pool))
+
+    with pytest.raises(PoolError):
+        asyncio.run(go())
+    assert len(started) == 2
+    assert not any(psutil.pid_exists(pid) for pid in started)
