@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 out = Console()
 err = Console(stderr=True)
@@ -110,12 +111,12 @@ def facts(title: str, found: Mapping[str, Any]) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """Print rows as a table; numbers align right, None shows as an empty cell."""
-    grid = Table(title=title, title_justify="left")
+    grid = Table(title=title and Text(title, "table.title"), title_justify="left")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        grid.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
+        grid.add_column(Text(column), justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(_cell(value) for value in row))
+        grid.add_row(*(Text(_cell(value)) for value in row))
     out.print(grid)
 
 

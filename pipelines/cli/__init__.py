@@ -18,12 +18,19 @@ for group in (annotate, policy, benchmark, review, run):
 
 
 def main() -> None:
-    """Run one verb; our own errors, which carry a `code`, become one clear line and an exit code."""
+    """Run one verb; errors that are not bugs become one clear line and an exit code.
+
+    These are our own, which carry a `code`, and what the system says about a file that it names.
+    """
     try:
         app()
-    except (ValueError, RuntimeError, ConnectionError) as error:
-        if not hasattr(error, "code"):
+    except (ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            message = f"{error.filename}: {error.strerror}"
+        elif hasattr(error, "code"):
+            message = str(error)
+        else:
             raise
-        typer.secho(f"lrrg: {error}", err=True, fg="red")
+        typer.secho(f"lrrg: {message}", err=True, fg="red")
         # What the caller gave is wrong, or the machine does not let us work.
         sys.exit(2 if isinstance(error, ValueError) else 4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from lrrg.pipelines import sql
+from lrrg.pipelines import cli, sql
 from lrrg.pipelines.errors import QueryError
 from lrrg.pipelines.settings import SettingsError
 from lrrg.pipelines.store import Store
@@ -86,3 +86,28 @@ def test_a_table_is_cut_and_says_so(answered: Path):
 def test_parquet_needs_a_file(answered: Path):
     with pytest.raises(SettingsError, match="--out"):
         sql.write(answered, "SELECT 1", "parquet", None)
+
+
+def lrrg(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit code of the command line."""
+    monkeypatch.setattr("sys.argv", ["lrrg", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_a_table_shows_what_looks_like_markup(answered: Path, monkeypatch, capsys):
+    assert lrrg(monkeypatch, "sql", "SELECT '[bold]a[/b]' AS \"[/c]\"", "--db", str(answered)) == 0
+    shown = capsys.readouterr().out
+    assert "[bold]a[/b]" in shown
+    assert "[/c]" in shown
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_a_folder_that_is_not_there_is_said_in_one_line(answered: Path, tmp_path: Path, monkeypatch, capsys, form):
+    out = tmp_path / "none" / "out"
+    code = lrrg(monkeypatch, "sql", "SELECT 1", "--db", str(answered), "--format", form, "--out", str(out))
+    said = capsys.readouterr().err
+    assert code in (2, 4)
+    assert said.count("\n") == 1
+    assert str(out) in said
