@@ -95,9 +95,9 @@ def report(
         prior: whether an earlier study exists to compare with.
         limit: the technical fault the reader complains of, if any.
     """
-    sentences = [_pick(rng, _DEVICES[name]) for name in sorted(findings) if name in _DEVICES]
-    sentences += [_pick(rng, _lung_sentences(name)) for name in sorted(findings) if name.partition("_")[0] in _LUNGS]
-    sentences += _absent(findings, rng)
+    devices = [_pick(rng, _DEVICES[name]) for name in sorted(findings) if name in _DEVICES]
+    lungs = [_pick(rng, _lung_sentences(name)) for name in sorted(findings) if name.partition("_")[0] in _LUNGS]
+    sentences = devices + lungs + _absent(findings, rng)
     if limit:
         sentences.insert(0, _LIMITS[limit])
     return Report(
@@ -105,7 +105,7 @@ def report(
         technique="Portable AP chest." if portable else "Upright PA view of the chest.",
         comparison=_pick(rng, ("Chest radiograph of ___.", "___.")) if prior else "None.",
         findings="  ".join(sentences),
-        impression=_impression(findings, rng),
+        impression=_impression((["Cardiomegaly."] if "cardiomegaly" in findings else []) + lungs, rng),
         shape=_shape(rng),
         labels=_labels(findings),
     )
@@ -121,9 +121,9 @@ def _shape(rng: np.random.Generator) -> Shape:
     return "full" if draw < 0.83 else "findings" if draw < 0.95 else "paragraph"
 
 
-def _lung_sentences(finding: str, sizes: tuple[str, ...] = ("small", "moderate")) -> tuple[str, ...]:
+def _lung_sentences(finding: str) -> tuple[str, ...]:
     kind, _, side = finding.partition("_")
-    return tuple(sentence.format(side=side, size=size) for sentence in _LUNGS[kind] for size in sizes)
+    return tuple(text.format(side=side, size=size) for text in _LUNGS[kind] for size in ("small", "moderate"))
 
 
 def _kinds(findings: Collection[Finding]) -> set[str]:
@@ -145,9 +145,7 @@ def _absent(findings: Collection[Finding], rng: np.random.Generator) -> list[str
     return said
 
 
-def _impression(findings: Collection[Finding], rng: np.random.Generator) -> str:
-    lungs = [_lung_sentences(name, ("small",))[0] for name in sorted(findings) if name.partition("_")[0] in _LUNGS]
-    said = (["Cardiomegaly."] if "cardiomegaly" in findings else []) + lungs
+def _impression(said: Sequence[str], rng: np.random.Generator) -> str:
     if not said:
         return _pick(rng, ("No acute cardiopulmonary process.", "No evidence of acute disease."))
     return said[0] if len(said) == 1 else "  ".join(f"{n}. {sentence}" for n, sentence in enumerate(said, 1))

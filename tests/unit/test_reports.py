@@ -34,6 +34,13 @@ def test_a_normal_film_has_a_normal_report(seed):
     assert "enlarged" not in normal.findings
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_impression_repeats_what_the_findings_say_of_the_lungs(seed):
+    found = written(["effusion_left", "pneumothorax_right"], seed)
+    for numbered in found.impression.split("  "):
+        assert numbered.partition(". ")[2] in found.findings
+
+
 def test_devices_alone_leave_no_finding():
     labels = written(["pacemaker"]).labels
     assert labels["Support Devices"] == 1
