@@ -10,6 +10,7 @@ from ..benchmark.spec import Spec
 from . import demo, overview
 from .annotate import Order, annotate
 from .catalog import catalog
+from .report.group import write_report
 from .settings import Settings
 from .splits import Summary, materialise
 from .store import Result, Store
@@ -43,6 +44,7 @@ class Story(NamedTuple):
     database: Path
     splits: Path
     picture: Path
+    report: Path
     answer: Result
     confusion: list[Confusion]
     benchmark: Summary
@@ -59,6 +61,7 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Callable[[Seq
     with progress("draw films", None) as advance:
         mirror = demo.write_mirror(root, advance=advance)
     database, splits, picture = root / "demo.duckdb", root / "splits", root / "overview.png"
+    report = root / "report.html"
     with progress("catalog", None) as advance, Store.open(database) as store:
         warn(catalog(mirror.jpg, store, None, advance).warnings)
     annotate(database, settings, Order(), progress)
@@ -67,7 +70,8 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Callable[[Seq
         overview.draw(mirror.truth, store.query(overview.QUERY), picture)
         confusion = compare(mirror.truth, store.query(_FOUND))
         benchmark = materialise(store, splits, ("parquet", "r2gen", "sharegpt"), Spec())
-    return Story(database, splits, picture, answer, confusion, benchmark)
+    write_report(database, report, settings.read, progress)
+    return Story(database, splits, picture, report, answer, confusion, benchmark)
 
 
 def compare(truth: Path, found: Result) -> list[Confusion]:

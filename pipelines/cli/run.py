@@ -31,7 +31,7 @@ def demo(
     table(story.answer.columns, story.answer.rows)
     table(Confusion._fields, story.confusion, "Defects put in, against verdicts")
     table(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark")
-    out.print(f"Verdicts {story.database}, benchmark {story.splits}, picture {story.picture}", highlight=False)
+    out.print(f"Verdicts {story.database}, benchmark {story.splits}, report to open {story.report}", highlight=False)
 
 
 @bench.command("annotate")
