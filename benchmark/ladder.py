@@ -4,6 +4,7 @@ LRRG-C has severities 1 (just visible) to 5. The tool benchmark's severities 1, 
 (`TOOL_SEVERITIES`). `seen` defects may be used to train a model; the headline figures are on the others.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -68,6 +69,11 @@ class Ladder:
     version: int
     calibrated_on: Mapping[str, Any] | None
     defects: Mapping[str, Defect]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every defect and severity."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def __getitem__(self, name: str) -> Defect:
         """The defect called `name`.

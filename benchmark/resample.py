@@ -78,26 +78,21 @@ def interval(drawn: Drawn, level: float = 0.95) -> Interval:
     return Interval(float(drawn[0]), float(low), float(high))
 
 
-def sign_flip(differences: Sums, *, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p-value that per-patient summed differences, shape (P,), are symmetric about zero.
-
-    For twins: the difference of a study and its degraded twin, summed over each patient, flips sign as a whole.
-    """
-    observed = abs(float(differences.sum()))
-    rng = np.random.default_rng(seed)
-    signs = rng.integers(0, 2, size=(draws, len(differences)), dtype=np.int8) * 2 - 1
-    return _p_value(np.abs(signs @ differences), observed)
-
-
 def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p-value of paired approximate randomisation: whole patients swap models.
+    """Two-sided p-value of paired approximate randomisation: whole patients swap their two conditions.
+
+    The conditions are two models on the same studies, or the two films of twins. Of means it is the sign-flip test of
+    per-patient differences; of corpus scores, which no sum of differences gives, its counterpart.
 
     Args:
-        first: per-patient sums of one model, shape (P, k).
-        second: of the other model on the same studies.
+        first: per-patient sums of one condition, shape (P, k).
+        second: of the other condition, patients in the same order.
         score: summed statistics to score.
         draws: random swaps.
         seed: of the swaps.
+
+    Returns:
+        In (0, 1]; NaN where a condition has no score. Swaps that leave one without a score count as no less extreme.
     """
     total, difference = first.sum(0) + second.sum(0), second - first
     observed = abs(float(score(second.sum(0)) - score(first.sum(0))))
@@ -107,8 +102,10 @@ def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, s
 
 
 def _p_value(drawn: NDArray[np.float64], observed: float) -> float:
+    if np.isnan(observed):
+        return float("nan")
     # The observed arrangement is one of the possible ones: without the ones p could be 0.
-    return (1 + int((drawn >= observed - 1e-12).sum())) / (1 + len(drawn))
+    return (1 + int((~(drawn < observed - 1e-12)).sum())) / (1 + len(drawn))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
-from .resample import Drawn, Sums, by_patient, draw, interval
+from .resample import Drawn, Sums, by_patient, draw, interval, swap_test
 from .statistics import Interval
 
 Cells = Mapping[Cell, NDArray[np.intp]]
 CLEAN = Cell("T4", "high")
 NATURAL = ("T1", "T2", "T3", "T1h", "T2h", "T3h")
+TWINS = ("T2", "T3", "T2h", "T3h")
 
 
 class Row(NamedTuple):
@@ -98,6 +99,33 @@ def rows_of(metric: Metric, scores: Mapping[str, Mapping[Cell, Drawn]], shown: s
         table += [_row(metric, model, *found) for found in (*synthetic, *_over_defects(synthetic, roles))]
         table += [_row(metric, model, *found) for found in _no_harm(model, goodness, roles)]
     return table
+
+
+def twin_tests(
+    metric: Metric,
+    corpora: Mapping[str, Corpus],
+    cases: Sequence[Case],
+    cells: Cells,
+    shown: set[Cell],
+    *,
+    draws: int,
+    seed: int,
+) -> list[Row]:
+    """Two-sided p-value of each natural twin track's gap (`gap_p`): patients swap their high and low films."""
+    found: list[Row] = []
+    for track in TWINS:
+        sides = [Cell(track, regime) for regime in ("high", "low")]
+        if not shown.issuperset(sides):
+            continue
+        members = np.concatenate([cells[side] for side in sides])
+        order = sorted({cases[row].subject_id for row in members})
+        subjects = np.array([case.subject_id for case in cases])
+        for model, corpus in corpora.items():
+            statistics = corpus.statistics(metric.statistics)
+            high, low = (by_patient(statistics[cells[side]], subjects[cells[side]], order).sums for side in sides)
+            p_value = swap_test(high, low, metric.value, draws=draws, seed=seed)
+            found.append(Row(model, *Cell(track), metric.name, "gap_p", p_value, float("nan"), float("nan")))
+    return found
 
 
 def as_fraction(metric: Metric, drawn: Drawn) -> Drawn:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import __version__, prompts
 from ..benchmark.cases import Case
+from ..benchmark.ladder import Ladder
 from ..benchmark.spec import Spec
 from .settings import SettingsError
 from .store import write_parquet
@@ -55,16 +56,18 @@ class Materialised:
     reports: Mapping[str, Mapping[str, Any]]
     spec: Spec
     recipe: Mapping[str, Any]
-    unseen: Sequence[str]
+    ladder: Ladder
+    defects: Sequence[str]
     fingerprints: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Files written, by name, and the hash of the test studies' ids."""
+    """Files written, by name, the hash of the test studies' ids, and that of the cases wherever their films lie."""
 
     files: Mapping[str, str]
     test_studies_sha256: str
+    cases_sha256: str
 
 
 def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Exported:
@@ -85,7 +88,8 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
         written.append(_r2gen(rows, out))
     if "sharegpt" in formats:
         written += _sharegpt(rows, out, benchmark.spec)
-    exported = Exported({path.name: _sha256(path) for path in written}, studies_hash(benchmark.cases))
+    hashes = {path.name: _sha256(path) for path in written}
+    exported = Exported(hashes, studies_hash(benchmark.cases), cases_hash(rows))
     _write_json(out / MANIFEST, _manifest(benchmark, exported))
     return exported
 
@@ -94,6 +98,15 @@ def studies_hash(cases: Iterable[Case]) -> str:
     """sha256 of the sorted ids of the studies of T5: two papers with equal hashes scored the same studies."""
     ids = sorted({case.study_id for case in cases if "T5" in case.tracks})
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()
+
+
+def cases_hash(rows: Iterable[Mapping[str, Any]]) -> str:
+    """sha256 of the cases without their films' paths: the same on every machine that holds the same data."""
+    digest = hashlib.sha256()
+    for row in rows:
+        placeless = {name: value for name, value in row.items() if name != "image_path"}
+        digest.update(json.dumps(placeless, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _row(case: Case, benchmark: Materialised) -> dict[str, Any]:
@@ -178,7 +191,7 @@ def _chat(row: Mapping[str, Any], prompt: prompts.Prompt, spec: Spec) -> dict[st
 
 
 def _manifest(benchmark: Materialised, exported: Exported) -> dict[str, Any]:
-    prompt = prompts.load(PROMPT)
+    prompt, ladder = prompts.load(PROMPT), benchmark.ladder
     return {
         "benchmark": "LRRG (Low-quality Radiology Report Generation)",
         "lrrg_version": __version__,
@@ -187,8 +200,10 @@ def _manifest(benchmark: Materialised, exported: Exported) -> dict[str, Any]:
         "recipe_id": benchmark.recipe["recipe_id"],
         "policy": benchmark.recipe["policy"],
         "prompt": {"name": prompt.name, "sha256": prompt.sha256},
-        "unseen_defects": sorted(benchmark.unseen),
+        "ladder": {"name": ladder.name, "version": ladder.version, "sha256": ladder.sha256},
+        "unseen_defects": sorted(name for name in benchmark.defects if not ladder[name].seen),
         "test_studies_sha256": exported.test_studies_sha256,
+        "cases_sha256": exported.cases_sha256,
         "cases_by_split": dict(sorted(Counter(case.split for case in benchmark.cases).items())),
         "cases_by_track": dict(sorted(Counter(track for case in benchmark.cases for track in case.tracks).items())),
         "studies": len({case.study_id for case in benchmark.cases}),

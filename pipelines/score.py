@@ -16,7 +16,7 @@ from ..benchmark.corpus import Corpus
 from ..benchmark.endpoints import Endpoint, primary_endpoints
 from ..benchmark.labeler import label, signature
 from ..benchmark.metrics import METRICS
-from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of
+from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of, twin_tests
 from ..benchmark.tokens import PROTOCOLS
 from .export import CASES, MANIFEST
 from .model_metrics import Found, Source
@@ -112,6 +112,8 @@ def score(
     for metric in (*METRICS.values(), *(metric for found in outside for metric in found.metrics)):
         drawn = draw_scores(metric, corpora, cases, cells, draws=options.draws, seed=options.seed)
         rows += rows_of(metric, drawn, shown, roles)
+        if metric.name in HEADLINE:
+            rows += twin_tests(metric, corpora, cases, cells, shown, draws=options.draws, seed=options.seed)
         if adjusted and metric.name in HEADLINE and {Cell("T1", "high"), Cell("T1", "low")} <= shown:
             rows += adjusted_gaps(metric, corpora, cases, adjusted, draws=options.draws, seed=options.seed)
         advance()
@@ -265,7 +267,8 @@ def make_signature(benchmark: Benchmark, options: Options, outside: Sequence[Fou
         "proto": options.protocol,
         "refs": manifest["spec"]["target"],
         "studies": manifest["test_studies_sha256"][:12],
-        "cases": manifest["files"][CASES][:12],
+        "cases": manifest["cases_sha256"][:12],
+        "ladder": manifest["ladder"]["sha256"][:12],
         "spec": manifest["spec_sha256"][:12],
         "recipe": manifest["recipe_id"][:12],
         "labeler": signature(),

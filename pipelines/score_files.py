@@ -31,6 +31,8 @@ NATURAL_NOTE = (
     "Only twins (T2, T3, T4) show the effect of degradation."
 )
 
+TWIN_NOTE = "`gap_p` is two-sided: patients swap their high and low films. It is exploratory and not corrected."
+
 
 def table_rows(scores: Scores) -> list[tuple[Any, ...]]:
     """Rows of `scores.parquet` and of the database's table `scores`."""
@@ -64,7 +66,7 @@ def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Pat
         files.append(out / "per_case.parquet")
         write_parquet(files[-1], CASE_COLUMNS, scores.per_case)
     if db is not None:
-        with Store.open(db) as store:
+        with Store.open(db, create=False) as store:
             store.replace_scores(table_rows(scores))
     return [*files, *draw(scores, out)]
 
@@ -100,7 +102,11 @@ def markdown(scores: Scores) -> str:
         *_section("Natural films by regime (T1)", _grid(scores, _REGIMES, ("value",))),
         *_section("Gaps between regimes of natural films (T1)", _grid(scores, _VIEWS, _GAPS), NATURAL_NOTE),
         *_adjusted(scores),
-        *_section("Twins (T2 within a study, T3 within a patient)", _grid(scores, [Cell("T2"), Cell("T3")], _GAPS)),
+        *_section(
+            "Twins (T2 within a study, T3 within a patient)",
+            _grid(scores, [Cell("T2"), Cell("T3")], ("gap", "gap_p", *_GAPS[1:])),
+            TWIN_NOTE,
+        ),
         *_section("Synthetic twins (T4)", _grid(scores, _defect_cells(scores), _SYNTHETIC)),
         *_section(
             "Metrics of models", _grid(scores, [*_WHOLE, *_REGIMES], ("value",), scores.outside), _directions(scores)
@@ -199,6 +205,8 @@ def _name(cell: Cell) -> str:
 def _cell(row: Row | None) -> str:
     if row is None or math.isnan(row.value):
         return "n/a"
+    if math.isnan(row.low):
+        return f"{row.value:.4f}"
     return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
 
 

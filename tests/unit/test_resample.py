@@ -1,6 +1,8 @@
+import itertools
+
 import numpy as np
 import pytest
-from lrrg.benchmark.resample import by_patient, draw, holm, interval, sign_flip, swap_test
+from lrrg.benchmark.resample import by_patient, draw, holm, interval, swap_test
 
 
 def mean(sums):
@@ -55,11 +57,31 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     assert 0.93 <= hits / trials <= 0.97
 
 
-def test_sign_flip_is_calibrated_and_has_power():
+def test_swapping_twins_is_calibrated_and_has_power():
     rng = np.random.default_rng(5)
-    null = [sign_flip(rng.normal(size=80), draws=500, seed=i) for i in range(200)]
-    assert 0.01 <= np.mean(np.array(null) < 0.05) <= 0.10
-    assert sign_flip(rng.normal(0.6, 1, size=80), draws=2000) < 0.01
+
+    def p_value(effect: float, draws: int, seed: int = 0) -> float:
+        high, low = (np.column_stack([rng.normal(mean_value, 1, 80), np.ones(80)]) for mean_value in (effect, 0))
+        return swap_test(high, low, mean, draws=draws, seed=seed)
+
+    null = np.array([p_value(0, 500, seed) for seed in range(200)])
+    assert 0.01 <= np.mean(null < 0.05) <= 0.10
+    assert p_value(0.8, 2000) < 0.01
+
+
+def test_swapping_equals_every_sign_flip_of_the_differences():
+    rng = np.random.default_rng(6)
+    high, low = (np.column_stack([rng.normal(0.4 * side, 1, 8), np.ones(8)]) for side in (1, 0))
+    differences = (high - low)[:, 0]
+    flips = np.array(list(itertools.product((-1, 1), repeat=8))) @ differences
+    exact = np.mean(np.abs(flips) >= abs(differences.sum()) - 1e-12)
+    assert swap_test(high, low, mean, draws=20_000) == pytest.approx(exact, abs=0.02)
+
+
+def test_without_a_score_nothing_is_significant():
+    nothing = np.zeros((20, 2))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(swap_test(nothing, nothing + 1, mean, draws=100))
 
 
 def test_swap_test_sees_a_better_model_only():

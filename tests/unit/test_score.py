@@ -9,7 +9,7 @@ from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.endpoints import primary_endpoints
 from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.metrics import METRICS, Metric, averaged, ratio
-from lrrg.benchmark.score import Roles, draw_scores, rows_of
+from lrrg.benchmark.score import Roles, draw_scores, rows_of, twin_tests
 
 VALUE = Metric("value", lambda corpus: averaged([float(text) for text in corpus.hypotheses]), ratio)
 
@@ -154,3 +154,14 @@ def test_a_twin_is_the_clean_film_or_the_high_one_of_a_pair():
         Case("s3", "s3", "p", "x", ("T1",), "low", image_id="c"),
     ]
     assert twin_rows(cases) == [-1, 0, 0, -1], "a degraded film is nobody's better twin"
+
+
+@pytest.mark.parametrize(("effect", "significant"), [(0.0, False), (0.05, True)])
+def test_twin_gaps_have_a_paired_p_value(effect: float, significant: bool):
+    cases, scores = twins(np.random.default_rng(8), 100, effect)
+    cells = group(cases)
+    corpora = {"model": Corpus([str(score) for score in scores], [""] * len(cases), label_by_name)}
+    (row,) = twin_tests(VALUE, corpora, cases, cells, set(cells), draws=1000, seed=0)
+    assert (row.track, row.regime, row.quantity) == ("T2", "all", "gap_p")
+    assert (row.value < 0.01) == significant
+    assert twin_tests(VALUE, corpora, cases, cells, set(), draws=1000, seed=0) == [], "suppressed cells have no test"

@@ -116,8 +116,10 @@ def test_the_signature_changes_with_every_setting(world):
     ]
     signatures = {make_signature(benchmark, each) for each in settings}
     assert len(signatures) == len(settings)
-    other = replace(benchmark, manifest={**benchmark.manifest, "spec_sha256": "0" * 64})
-    assert make_signature(other, OPTIONS) not in signatures
+    changed = [{key: "0" * 64} for key in ("spec_sha256", "cases_sha256", "test_studies_sha256", "recipe_id")]
+    for other in [*changed, {"ladder": {"sha256": "0" * 64}}, {"spec": {"target": "impression"}}]:
+        signatures.add(make_signature(replace(benchmark, manifest={**benchmark.manifest, **other}), OPTIONS))
+    assert len(signatures) == len(settings) + 6
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.leaks import LeakError
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.export import CASES, MANIFEST
@@ -62,6 +63,22 @@ def test_the_manifest_says_what_the_numbers_depend_on(database: Path, tmp_path: 
     assert first["recipe_id"]
     assert first["policy"]
     assert first["unseen_defects"]
+    assert first["ladder"]["sha256"] == read_ladder().sha256
+
+
+def test_where_the_films_lie_does_not_change_the_name_of_the_cases(database: Path, tmp_path: Path):
+    hashes, files = set(), set()
+    for place in ("here", "there"):
+        copy = tmp_path / f"{place}.duckdb"
+        copy.write_bytes(database.read_bytes())
+        with Store.open(copy) as store:
+            store.query("UPDATE root SET path = $path", {"path": f"/{place}"})
+            materialise(store, tmp_path / place, ("parquet",), Spec())
+        manifest = json.loads((tmp_path / place / MANIFEST).read_text())
+        hashes.add(manifest["cases_sha256"])
+        files.add(manifest["files"][CASES])
+    assert len(hashes) == 1
+    assert len(files) == 2
 
 
 def test_a_duplicate_film_across_splits_stops_everything(tmp_path: Path):
