@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from .base import tool
 from .film import Film, Grey
+from .histogram import between
 
 STROKE = 5
 """Strokes of letters are narrower than this, in pixels of `view1024`."""
@@ -43,15 +44,11 @@ def text(film: Film) -> float:
     view = film.view1024
     low, high = np.quantile(film.view128, (EXTREMES, 1 - EXTREMES))
     kernel = np.ones((STROKE, STROKE), np.uint8)
-    white = _between(view, int(np.clip(high, *WHITE)), 255)
-    white &= _between(cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel), STROKE_CONTRAST + 1, 255)
-    black = _between(view, 0, int(np.clip(low, *BLACK)))
-    black &= _between(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel), STROKE_CONTRAST + 1, 255)
+    white = between(view, int(np.clip(high, *WHITE)), 255)
+    white &= between(cv2.morphologyEx(view, cv2.MORPH_TOPHAT, kernel), STROKE_CONTRAST + 1, 255)
+    black = between(view, 0, int(np.clip(low, *BLACK)))
+    black &= between(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, kernel), STROKE_CONTRAST + 1, 255)
     return float(_in_line(_boxes(white | black)))
-
-
-def _between(image: cv2.typing.MatLike, low: int, high: int) -> Grey:
-    return np.asarray(cv2.inRange(image, low, high), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _boxes(strokes: Grey) -> NDArray[np.float32]:

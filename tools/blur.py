@@ -16,7 +16,7 @@ import numpy as np
 
 from .base import tool
 from .film import Film, Grey
-from .histogram import counts, quantile
+from .histogram import between, counts, quantile
 
 REACH = 4
 """Pixels at 512 around an edge in which its height is taken."""
@@ -97,9 +97,9 @@ def _usable(film: Film, smooth: Grey) -> Grey:
     density = counts(smooth, field)
     if not density.any():
         return field
-    unsaturated = _shrunk(_between(smooth, 5, 250), SATURATION_REACH)
+    unsaturated = _shrunk(between(smooth, 5, 250), SATURATION_REACH)
     low, high = (int(quantile(density, rank)) for rank in DENSITIES)
-    return field & unsaturated & _between(smooth, low, high)
+    return field & unsaturated & between(smooth, low, high)
 
 
 def _width_down(film: Film) -> float | None:
@@ -140,11 +140,7 @@ def _steepest(slope: Grey, usable: Grey, steepest: float) -> Grey | None:
     if found.sum() * steepest < MIN_EDGES:
         return None
     threshold = max(int(quantile(found, 1 - steepest) + 0.5), 1)
-    return _between(slope, threshold + 1, 255) & usable
-
-
-def _between(image: Grey, low: int, high: int) -> Grey:
-    return np.asarray(cv2.inRange(image, low, high), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return between(slope, threshold + 1, 255) & usable
 
 
 def _shrunk(mask: Grey, reach: int) -> Grey:

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from . import chest
 from .base import tool
 from .film import Film, Grey
-from .histogram import counts, quantile
+from .histogram import MAD_OF_NORMAL, counts, quantile
 
 Floats = NDArray[np.float32]
 
-MAD_OF_NORMAL = 0.6745
-"""Median of |x| for a normal variable of deviation 1."""
 STEPS = 4.0
 """Histogram bins a grey level."""
 FLOOR = 0.1

@@ -9,7 +9,7 @@ import numpy as np
 
 from .base import tool
 from .film import Domain, Film, Grey
-from .histogram import Counts, counts, quantile
+from .histogram import Counts, between, counts, quantile
 
 UNEQUALISED: tuple[Domain, ...] = ("linear", "presentation")
 MIN_PIXELS = 256
@@ -118,8 +118,7 @@ def flat(film: Film) -> Grey:
     """
     view, patch = film.view512, np.ones((5, 5), np.uint8)
     spread = cv2.subtract(cv2.dilate(view, patch), cv2.erode(view, patch))
-    even = np.asarray(cv2.inRange(spread, 0, 1), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return even & film.inside(view.shape)
+    return between(spread, 0, 1) & film.inside(view.shape)
 
 
 def _grey_counts(film: Film) -> Counts | None:

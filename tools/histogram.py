@@ -1,4 +1,4 @@
-"""Histograms of 8-bit images: every quantile the tools need comes from 256 counts, never from sorting pixels."""
+"""Histograms and levels of 8-bit images: every quantile comes from 256 counts, never from sorting pixels."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from .film import Grey
 
 Counts = NDArray[np.float32]
+MAD_OF_NORMAL = 0.6745
+"""Median of |x| for a normal variable of deviation 1."""
 
 
 def counts(image: Grey, mask: Grey | None = None) -> Counts:
@@ -26,3 +28,8 @@ def quantile(of: Counts, fraction: float) -> float:
     level = int(np.searchsorted(cumulated, target))
     below = cumulated[level - 1] if level else 0.0
     return level - 0.5 + float((target - below) / max(of[level], 1.0))
+
+
+def between(image: cv2.typing.MatLike, low: int, high: int) -> Grey:
+    """Mask of the pixels in [low, high]: uint8, the image's shape, 255 there."""
+    return np.asarray(cv2.inRange(image, low, high), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]

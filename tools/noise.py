@@ -6,11 +6,11 @@ import numpy as np
 from .base import tool
 from .exposure import local_contrast
 from .film import Film, Grey
-from .histogram import counts, quantile
+from .histogram import MAD_OF_NORMAL, between, counts, quantile
 
-MAD_OF_NORMAL = 0.6745
-"""Median of |x| for a normal variable of deviation 1."""
 MIN_SAMPLES = 256
+LEAST_CONTRAST = 0.5
+"""Grey levels of contrast below which a film is blank, and its noise is not divided any further."""
 TILE = (512, 1024)
 
 
@@ -43,7 +43,7 @@ def relative(film: Film) -> float | None:
     seen, native, contrast = film.once(_haar_1024), film.once(_haar_native), local_contrast(film)
     if seen is None or native is None or contrast is None:
         return None
-    return (seen * native) ** 0.5 / max(contrast, 0.5)
+    return (seen * native) ** 0.5 / max(contrast, LEAST_CONTRAST)
 
 
 def _haar_1024(film: Film) -> float | None:
@@ -65,7 +65,7 @@ def _haar(image: Grey, inside: Grey | None) -> float | None:
     upper, lower = image[:height:4, :width], image[1:height:4, :width]
     down = np.asarray(cv2.subtract(upper, lower, dtype=cv2.CV_16S))
     detail = cv2.convertScaleAbs(cv2.subtract(down[:, ::2], down[:, 1::2]))
-    usable = np.asarray(cv2.inRange(upper[:, ::2], 3, 252), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    usable = between(upper[:, ::2], 3, 252)
     if inside is not None:
         usable &= inside[::2]
     found = counts(np.asarray(detail, np.uint8), usable)
