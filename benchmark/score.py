@@ -163,12 +163,17 @@ def _natural(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
         found += [
             (where, "gap", gap),
             (where, "retention", divided(ours[low], ours[high])),
-            (where, "retention_above_floor", divided(ours[low] - floor[low], ours[high] - floor[high])),
+            *_above_floor(where, ours[low] - floor[low], ours[high] - floor[high]),
         ]
         if roles.reference and model != roles.reference:
             reference = goodness[roles.reference]
             found.append((where, "difference_in_differences", reference[high] - reference[low] - gap))
     return found
+
+
+def _above_floor(where: Cell, low: Drawn, high: Drawn) -> list[Found]:
+    """Retention of what the floor does not reach; of a model that is not measurably above it nothing can be kept."""
+    return [(where, "retention_above_floor", divided(low, high))] if interval(high).low > 0 else []
 
 
 def _severities(cells: Mapping[Cell, Drawn]) -> dict[str, list[Cell]]:
@@ -195,7 +200,7 @@ def _synthetic(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
             (where, "area_under_severity", scores),
             (where, "drop", ours[CLEAN] - scores),
             (where, "retention", divided(scores, ours[CLEAN])),
-            (where, "retention_above_floor", divided(scores - floors, ours[CLEAN] - floor[CLEAN])),
+            *_above_floor(where, scores - floors, ours[CLEAN] - floor[CLEAN]),
         ]
         if roles.reference:
             found += _against_reference(where, ladder, ours, goodness[roles.reference])
@@ -237,7 +242,9 @@ def _over_defects(synthetic: Sequence[Found], roles: Roles) -> list[Found]:
         if members and members <= values.keys()
     ]
     if areas := by_quantity.get("area_under_severity"):
-        found.append((Cell("T4", "high", "all", "all"), "worst_defect", np.min(list(areas.values()), axis=0)))
+        # The defect that is worst on the sample, in every draw: the least of many noisy draws would be lower than any.
+        worst = min(areas.values(), key=lambda drawn: np.nan_to_num(drawn[0], nan=np.inf))
+        found.append((Cell("T4", "high", "all", "all"), "worst_defect", worst))
     return found
 
 

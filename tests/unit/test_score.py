@@ -165,3 +165,37 @@ def test_twin_gaps_have_a_paired_p_value(effect: float, significant: bool):
     assert (row.track, row.regime, row.quantity) == ("T2", "all", "gap_p")
     assert (row.value < 0.01) == significant
     assert twin_tests(VALUE, corpora, cases, cells, set(), draws=1000, seed=0) == [], "suppressed cells have no test"
+
+
+def ladder_rows(areas: dict[str, float], floor_value: float, seed: int = 0):
+    """Rows of one model whose clean score is 0.8 and whose defects leave `areas`, with noise, beside a floor."""
+    rng = np.random.default_rng(seed)
+    cases: list[Case] = []
+    ours: list[str] = []
+    for patient in range(60):
+        for defect, level in {"": 0.8, **areas}.items():
+            name = f"s{patient}"
+            severity = int(bool(defect))
+            case = Case(f"{name}:{defect}", name, f"p{patient}", "", ("T4",), "high", defect=defect, severity=severity)
+            cases.append(case)
+            ours.append(str(level + rng.normal(0, 0.1)))
+    floor = [str(floor_value + rng.normal(0, 0.1)) for _ in cases]
+    corpora = {name: Corpus(texts, [""] * len(cases), label_by_name) for name, texts in (("m", ours), ("floor", floor))}
+    cells = group(cases)
+    drawn = draw_scores(VALUE, corpora, cases, cells, draws=400, seed=seed)
+    rows = rows_of(VALUE, drawn, set(cells), Roles(floor="floor"))
+    return {(row.model, row.quantity, row.defect): row for row in rows}
+
+
+def test_the_interval_of_the_worst_defect_is_that_of_one_defect():
+    rows = ladder_rows(dict.fromkeys("abcdefgh", 0.6), 0.1)
+    worst = rows["m", "worst_defect", "all"]
+    areas = [rows["m", "area_under_severity", each] for each in "abcdefgh"]
+    lowest = min(areas, key=lambda row: row.value)
+    assert (worst.value, worst.low, worst.high) == (lowest.value, lowest.low, lowest.high)
+
+
+def test_retention_above_the_floor_needs_a_model_above_it():
+    assert ladder_rows({"a": 0.6}, 0.4)["m", "retention_above_floor", "a"].value == pytest.approx(0.5, abs=0.1)
+    assert ("m", "retention_above_floor", "a") not in ladder_rows({"a": 0.6}, 0.8)
+    assert ("m", "retention_above_floor", "a") not in ladder_rows({"a": 0.6}, 0.9)
