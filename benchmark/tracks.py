@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from .cases import Case
 from .cohort import LabelledImage, Study
-from .leaks import check_films, check_targets
+from .leaks import check_films, check_targets, duplicates
 from .spec import Spec
 
 TRACKS = {
@@ -51,12 +51,19 @@ def build(
 
 
 def holdout(images: Sequence[LabelledImage], spec: Spec) -> set[str]:
-    """Train patients kept aside: `spec.holdout` of them, half drawn among those who have a low-quality film."""
-    patients = {image.subject_id for image in images if image.split == "train"}
-    with_low = {image.subject_id for image in images if image.split == "train" and image.regime == "low"}
+    """Train patients kept aside: `spec.holdout` of them, half drawn among those who have a low-quality film.
+
+    A patient whose film another patient has too is never kept aside: the copy would stay in train.
+    """
+    train = [image for image in images if image.split == "train"]
+    patients = {image.subject_id for image in train}
+    copied = {
+        film.subject_id for pair in duplicates(train) if pair[0].subject_id != pair[1].subject_id for film in pair
+    }
+    with_low = {image.subject_id for image in train if image.regime == "low"}
     size = round(spec.holdout * len(patients))
-    enriched = sorted(with_low, key=spec.draw)[: size // 2]
-    others = sorted(patients - set(enriched), key=spec.draw)[: size - len(enriched)]
+    enriched = sorted(with_low - copied, key=spec.draw)[: size // 2]
+    others = sorted(patients - copied - set(enriched), key=spec.draw)[: size - len(enriched)]
     return {*enriched, *others}
 
 

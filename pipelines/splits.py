@@ -32,6 +32,9 @@ WHERE l.regime IS NOT NULL AND l.study_id IS NOT NULL
 ORDER BY l.image_id
 """
 REPORTS = "SELECT * FROM report ORDER BY study_id"
+DATES = """
+SELECT DISTINCT subject_id, study_date, study_time FROM image WHERE subject_id IS NOT NULL AND study_date IS NOT NULL
+"""
 RECIPE = (
     "SELECT recipe_id, json_extract_string(body, '$.policy.name') AS policy FROM recipe ORDER BY used_at DESC LIMIT 1"
 )
@@ -61,7 +64,7 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     films = [_film(image, spec) for image in images]
     # Before anything is left out: a film without a report can still be another patient's duplicate.
     check_films(films)
-    studies = _studies(images, reports, spec)
+    studies = _studies(images, reports, _earliest(rows(store, DATES)), spec)
     if not studies:
         raise SettingsError(f"no judged study has a report with a {spec.target} section; catalog the reports too")
     ladder = read_ladder()
@@ -118,17 +121,25 @@ def seeded_split(subject: str, spec: Spec) -> str:
     return SHARES[-1][0]
 
 
-def _studies(images: list[dict[str, Any]], reports: Mapping[str, Mapping[str, Any]], spec: Spec) -> dict[str, Study]:
-    """Studies with a target; what the earlier studies of a patient were is known from the catalog's dates."""
-    first_film = {image["study_id"]: image for image in reversed(images)}
-    times = {study_id: _time(image) for study_id, image in first_film.items()}
+def _earliest(dates: list[dict[str, Any]]) -> dict[str, datetime]:
+    """First examination of each patient in the catalog, judged or not."""
     earliest: dict[str, datetime] = {}
-    for study_id, image in first_film.items():
-        time, subject = times[study_id], image["subject_id"]
-        if time and subject:
-            earliest[subject] = min(time, earliest.get(subject, time))
+    for image in dates:
+        if time := _time(image):
+            earliest[image["subject_id"]] = min(time, earliest.get(image["subject_id"], time))
+    return earliest
+
+
+def _studies(
+    images: list[dict[str, Any]],
+    reports: Mapping[str, Mapping[str, Any]],
+    earliest: Mapping[str, datetime],
+    spec: Spec,
+) -> dict[str, Study]:
+    """Studies with a target."""
+    first_film = {image["study_id"]: image for image in reversed(images)}
     return {
-        study_id: _study(image, reports[study_id][spec.target], times[study_id], earliest)
+        study_id: _study(image, reports[study_id][spec.target], _time(image), earliest)
         for study_id, image in first_film.items()
         if study_id in reports and (reports[study_id][spec.target] or "").strip()
     }
@@ -149,8 +160,8 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, earlies
             "support_devices": float(present[DEVICES]),
             "no_finding": float(present[NO_FINDING]),
             "reference_words": float(len(target.split())),
-            # Of an undated study nothing is known, so its report cannot be said to invent an earlier one.
-            "has_prior": float(time is None or time > earliest.get(image["subject_id"], time)),
+            # Of an undated study, or an unnamed patient, nothing is known: no report invents an earlier one.
+            "has_prior": float(time is None or time > earliest.get(image["subject_id"], datetime.min)),
             "hour": float(time.hour if time else 12),
             "megapixels": float(image["megapixels"] or 0),
         },

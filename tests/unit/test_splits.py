@@ -98,3 +98,23 @@ def test_splits_without_a_published_one_keep_patients_together_and_near_their_sh
     assert drawn == [seeded_split(f"p{i}", Spec()) for i in range(5000)]
     assert abs(drawn.count("train") / 5000 - 0.8) < 0.03
     assert abs(drawn.count("test") / 5000 - 0.1) < 0.02
+
+
+def test_an_earlier_film_that_was_never_judged_is_a_prior(database: Path, tmp_path: Path):
+    def priors(out: Path) -> dict[str, float]:
+        materialise(store, out, ("parquet",), Spec())
+        return {case["case_id"]: case["covariates"]["has_prior"] for case in read_parquet(out / CASES)}
+
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with Store.open(copy) as store:
+        before = priors(tmp_path / "before")
+        first = next(case for case, prior in before.items() if not prior and ":" not in case)
+        root = "SELECT root_id FROM root"
+        ((subject,),) = store.query("SELECT DISTINCT subject_id FROM image WHERE study_id = $s", {"s": first}).rows
+        store.query(
+            "INSERT INTO image (image_id, root_id, path, subject_id, study_id, study_date) "
+            f"VALUES ('unjudged', ({root}), 'unjudged.jpg', $subject, 'earlier', '20000101')",
+            {"subject": subject},
+        )
+        assert priors(tmp_path / "after")[first] == 1

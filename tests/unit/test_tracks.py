@@ -78,6 +78,19 @@ def test_holdout_takes_whole_train_patients_and_is_the_same_every_time():
     assert {case.subject_id for case in other_seed if case.split == "train_holdout"} != held
 
 
+def test_no_film_of_the_holdout_has_a_copy_in_train():
+    films = [film(i, patient=i, split="train") for i in range(60)]
+    known = studies(*(study(i) for i in range(60)))
+    spec = replace(SPEC, holdout=0.5)
+    free = {case.subject_id for case in build(films, known, spec, []) if case.split == "train_holdout"}
+    one, other = sorted(free)[0], sorted({each.subject_id for each in films} - free)[0]
+    print_ = next(each.fingerprint for each in films if each.subject_id == other)
+    films = [replace(each, fingerprint=print_) if each.subject_id == one else each for each in films]
+    held = {case.subject_id for case in build(films, known, spec, []) if case.split == "train_holdout"}
+    assert len(held) == len(free)
+    assert not held & {one, other}
+
+
 @pytest.mark.parametrize(
     ("films", "code"),
     [
