@@ -86,7 +86,7 @@ def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> 
     """
     chosen = load(settings.agent.policy)
     recipe = recipe_of(chosen)
-    with Store.open(db, read_only=order.shard is not None) as store:
+    with Store.open(db, read_only=order.shard is not None, create=False) as store:
         if order.shard is None:
             store.register_recipe(recipe)
         images = _pending(db, store, recipe, order)
@@ -111,7 +111,7 @@ def ingest(db: Path, folder: Path) -> int:
     Raises:
         StoreError: the folder holds no shard file, or a broken one, or the database cannot be written.
     """
-    with Store.open(db) as store:
+    with Store.open(db, create=False) as store:
         return store.ingest(folder)
 
 

@@ -30,7 +30,7 @@ def splits(
     from ..store import Store
     from ..view import table
 
-    with Store.open(db) as store:
+    with Store.open(db, create=False) as store:
         summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
     table(("split or track", "cases"), [*summary.splits.items(), *summary.tracks.items()], title=str(out))
     table(
@@ -46,7 +46,9 @@ def score(
     ] = None,
     protocol: Annotated[str, typer.Option(help="complete or r2gen-100")] = "complete",
     reference: Annotated[str | None, typer.Option(help="model that robustness is measured against: plain SFT")] = None,
-    db: Annotated[Path | None, typer.Option("--db", help="also store the scores in this database")] = None,
+    db: Annotated[
+        Path | None, typer.Option("--db", exists=True, dir_okay=False, help="also store the scores in this database")
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000,
     share: Annotated[bool, typer.Option("--share", help="aggregates only: no file names a study")] = False,
     chexbert: Annotated[Path | None, typer.Option(help="checkpoint, vocab.txt beside it: adds chexbert_*")] = None,

@@ -40,17 +40,22 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, read_only: bool = False) -> Iterator["Store"]:
-        """Open the database at `path`; a writer creates it and brings its schema up to date.
+    def open(cls, path: Path, *, read_only: bool = False, create: bool = True) -> Iterator["Store"]:
+        """Open the database at `path`; a writer brings its schema up to date.
 
         One process may write, or any number may read.
 
+        Args:
+            path: the file.
+            read_only: only read.
+            create: whether a writer makes a file that is not there.
+
         Raises:
-            StoreError: `missing` (a reader's file is not there), `locked` (names the process that holds it),
+            StoreError: `missing` (not there and not to be made), `locked` (names the process that holds it),
                 `newer-schema`, `older-schema` (a reader cannot migrate), `read-only-folder`, `disk-full`,
                 `not-a-database`; operations inside the block raise them too.
         """
-        store = cls(path, connect(path, read_only=read_only))
+        store = cls(path, connect(path, read_only=read_only, create=create))
         try:
             with translated(path):
                 yield store

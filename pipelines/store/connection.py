@@ -38,18 +38,18 @@ _MEANING = (
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
-def connect(path: Path, *, read_only: bool, config: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
-    """Connect to the database at `path` and see that its schema is this version's, creating it where that is due.
+def connect(path: Path, *, read_only: bool, create: bool = False) -> duckdb.DuckDBPyConnection:
+    """Connect to the database at `path` and see that its schema is this version's, making it on `create` alone.
 
     Raises:
         StoreError: see `Store.open`.
     """
-    if read_only and not path.is_file():
+    if not path.exists() and (read_only or not create):
         raise StoreError("missing", f"{path}: no such database; make it with lrrg catalog")
     if not read_only and not path.is_file() and not _writable(path.parent):
         raise StoreError("read-only-folder", f"{path}: cannot write in {path.parent.resolve()}; name another --db")
     with translated(path):
-        connection = duckdb.connect(str(path), read_only=read_only, config=OFFLINE | (config or {}))
+        connection = duckdb.connect(str(path), read_only=read_only, config=OFFLINE)
     try:
         with translated(path):
             _migrate(connection, path, read_only)

@@ -82,10 +82,23 @@ def test_wrong_options_end_before_any_work(project, options, code):
     assert project.query("SELECT count(*) FROM run") == [(0,)]
 
 
-def test_no_database_is_said_in_one_line(tmp_path):
-    done = Project(tmp_path, tmp_path / "none.duckdb").lrrg("annotate", "--dry-run", "--policy", "standard.v1")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("annotate", "--policy", "standard.v1"),
+        ("annotate", "--policy", "standard.v1", "--dry-run"),
+        ("annotate", "--policy", "standard.v1", "--shard", "1/2"),
+        ("ingest", "."),
+        ("splits", "--out", "out"),
+        ("status",),
+    ],
+)
+def test_a_database_that_is_not_there_is_said_in_one_line_and_not_made(tmp_path, arguments):
+    done = Project(tmp_path, tmp_path / "none.duckdb").lrrg(*arguments)
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
+    assert "none.duckdb" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_explain_tells_every_step_without_a_database_and_sends_nothing(project, tmp_path):
