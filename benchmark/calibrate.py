@@ -41,9 +41,13 @@ def calibrate(defect: Defect, good: Mapping[str, Grey], low: Sequence[float], me
         measure: maps a film to a number, or to None where it has no meaning.
 
     Raises:
-        LadderError: too few low films show the defect, or no parameter within reach makes good films look like them.
+        LadderError: the good films cannot be measured, too few low films show the defect, or no parameter within reach
+            makes good films look like them.
     """
-    usual = np.quantile(_known(measure(film) for film in good.values()), 0.9)
+    measured = _known(measure(film) for film in good.values())
+    if not measured:
+        raise LadderError(f"{defect.name}: its measure has no meaning on any of the {len(good)} good films")
+    usual = np.quantile(measured, 0.9)
     showing = [value for value in low if value > usual]
     if len(showing) < FEWEST:
         raise LadderError(f"{defect.name}: {len(showing)} low films show it; at least {FEWEST} must")

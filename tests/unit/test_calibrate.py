@@ -44,6 +44,11 @@ def test_low_films_that_look_like_good_ones_teach_nothing(good):
         calibrate(LADDER["under_exposure"], good, [0.0] * 30, white)
 
 
+def test_good_films_without_the_measure_are_said_so(good):
+    with pytest.raises(LadderError, match="no meaning on any of the 5 good films"):
+        calibrate(LADDER["under_exposure"], good, [0.5] * 30, lambda film: None)
+
+
 def test_low_films_beyond_reach_are_said_so(good):
     with pytest.raises(LadderError, match="not as bad"):
         calibrate(LADDER["tilt"], good, [float(k) for k in range(300, 330)], lambda film: float(film.mean()) / 2)
