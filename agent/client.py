@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 RETRIED = frozenset({408, 409, 425, 429})
 """Statuses that promise nothing about the next attempt; so do all from 500 on."""
-PLAIN_URL = re.compile(r"https?://[\w.:%\[\]-]+(/[\w./~-]*)?", re.ASCII)
+PLAIN_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", re.ASCII)
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -94,7 +94,7 @@ def checked(url: str, allow_hosts: Collection[str] = ()) -> str:
         RefusedURL: code `refused-url`.
     """
     # What two parsers may read differently (user info, escapes, backslashes, white space) is refused unread.
-    if not PLAIN_URL.fullmatch(url) or "%" in url:
+    if not PLAIN_URL.fullmatch(url):
         raise RefusedURL(f"{url}: refused; give http(s)://HOST:PORT/PATH without user, query or escapes")
     try:
         parts = urlsplit(url)
