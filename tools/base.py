@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal, NamedTuple
 
 from .film import Domain, Film
@@ -76,10 +77,15 @@ def measure(film: Film, tools: Iterable[Tool]) -> list[Measurement]:
     """Run `tools` over one film; measures without meaning on it are left out.
 
     The film's pyramid, field and masks are computed once and shared, because they live on the film.
+
+    Raises:
+        ArithmeticError: a tool broke its promise of a finite number; compared with NaN, every film would be good.
     """
     found = ((each, each(film)) for each in tools)
-    return [
-        Measurement(each.family, each.metric, each.version, float(value), each.unit)
-        for each, value in found
-        if value is not None
-    ]
+    return [_measurement(each, float(value)) for each, value in found if value is not None]
+
+
+def _measurement(of: Tool, value: float) -> Measurement:
+    if not isfinite(value):
+        raise ArithmeticError(f"{of.name} version {of.version} gave {value}")
+    return Measurement(of.family, of.metric, of.version, value, of.unit)

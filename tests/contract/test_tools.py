@@ -1,6 +1,7 @@
 """What every quality tool owes: finite, in bounds, deterministic, harmless, and to the point."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,13 @@ def test_measuring_twice_gives_equal_numbers_and_leaves_the_film_alone(clean: Gr
 def test_a_tool_is_absent_outside_its_domains(each: Tool, clean: Grey):
     for domain in set(ALL_DOMAINS) - set(each.domains):
         assert each(Film(clean, domain)) is None
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), np.float32("nan")])
+def test_a_tool_that_gives_no_finite_number_is_named(clean: Grey, wrong: float):
+    broken = replace(BY_NAME["noise.haar"], run=lambda film: wrong)
+    with pytest.raises(ArithmeticError, match=r"noise\.haar version 1 gave"):
+        measure(Film(clean), [broken])
 
 
 def test_names_are_unique_and_summaries_are_sentences():
