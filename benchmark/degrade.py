@@ -123,7 +123,7 @@ def _cut_off(grey: Grey, lost: float, rng: np.random.Generator) -> Grey:
     side = int(rng.integers(4))
     rows, columns = round(lost * height), round(lost * width)
     parts = (grey[rows:], grey[: height - rows], grey[:, columns:], grey[:, : width - columns])
-    return np.ascontiguousarray(parts[side])
+    return parts[side].copy()
 
 
 def _tilt(grey: Grey, angle: float, rng: np.random.Generator) -> Grey:

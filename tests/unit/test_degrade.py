@@ -40,6 +40,7 @@ def test_same_film_defect_and_severity_give_the_same_bits_at_any_thread_count(fi
     assert first.ndim == 2
     assert np.array_equal(first, second)
     assert np.array_equal(film, before)
+    assert not np.shares_memory(first, film)
     assert first.shape != film.shape or not np.array_equal(first, film)
 
 
@@ -59,6 +60,11 @@ def test_higher_severities_lie_farther_from_the_film(film, defect):
 def test_cut_off_loses_the_stated_part_of_a_side(film):
     lost = [1 - degrade(film, "cut_off", s, key="c").size / film.size for s in (1, 2, 3, 4, 5)]
     assert lost == pytest.approx(read_ladder()["cut_off"].ladder, abs=0.003)
+
+
+def test_a_side_too_short_to_lose_anything_is_still_a_film_of_its_own():
+    film = np.full((64, 64), 9, np.uint8)
+    assert not np.shares_memory(apply(film, "cut_off", 0.001, key="c"), film)
 
 
 def test_a_blade_covers_its_depth():
