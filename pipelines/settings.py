@@ -1,10 +1,12 @@
 """One frozen settings tree: command line > `LRRG_*` environment > `lrrg.toml` > defaults."""
 
 import os
+import tomllib
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
 
 
 class SettingsError(ValueError):
@@ -82,7 +84,7 @@ def load(**overrides: dict[str, Any]) -> Settings:
     """Resolve the settings; `overrides` come from the command line, one dict a section, None values left out.
 
     Raises:
-        SettingsError: an unknown or invalid setting; the message names it and where it came from.
+        SettingsError: an unknown or invalid setting, which the message names, or `lrrg.toml` is no TOML.
     """
     given = {
         section: {key: value for key, value in values.items() if value is not None}
@@ -93,3 +95,7 @@ def load(**overrides: dict[str, Any]) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"settings: {problems}") from error
+    except SourceError as error:
+        raise SettingsError(f"settings: {error}; name one setting, such as LRRG_ANNOTATE__WORKERS") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"lrrg.toml: not TOML: {error}") from error
