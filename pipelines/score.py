@@ -219,12 +219,12 @@ def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
         raise SettingsError(f"{path}: no such predictions file")
     answers: list[tuple[str, str]] = []
     models: set[str] = set()
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)
-                if not isinstance(record["text"], str):
-                    raise TypeError("text")
+                if not (isinstance(record["case_id"], str) and isinstance(record["text"], str)):
+                    raise TypeError("case_id and text are strings")
                 answers.append((record["case_id"], record["text"]))
                 models.add(record.get("model") or path.stem)
             except (ValueError, KeyError, TypeError, AttributeError) as error:

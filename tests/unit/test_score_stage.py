@@ -177,3 +177,21 @@ def test_the_hold_out_does_not_move_the_test_sets_cider(scores, world):
 def test_figures_draw_an_estimate_outside_its_interval(scores, tmp_path: Path):
     rows = [row._replace(value=row.low - 1e-12) if row.quantity == "gap" else row for row in scores.rows]
     assert any(path.stem == "forest_rouge_l" for path in draw(replace(scores, rows=rows), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"case_id": "a"',
+        b"[1]",
+        b'{"case_id": "a"}',
+        b'{"case_id": "a", "text": null}',
+        b'{"case_id": ["a"], "text": "clear"}',
+        b'{"case_id": "a", "text": "\xff"}',
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named(tmp_path: Path, line: bytes):
+    path = tmp_path / "model.jsonl"
+    path.write_bytes(b'{"case_id": "b", "text": "clear"}\n' + line + b"\n")
+    with pytest.raises(SettingsError, match=r"model\.jsonl:2: "):
+        read_predictions(path)
