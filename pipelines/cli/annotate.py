@@ -97,7 +97,7 @@ def ingest(
 
 
 def explain(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or DICOM file")],
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or DICOM file")],
     judge: Judge = "none",
     policy: Policy = None,
     position: Annotated[str | None, typer.Option("--view", help="view position, where the file does not say")] = None,
@@ -162,10 +162,15 @@ def sql(
         warn([f"the first {SHOWN} rows; --format csv, json or parquet gives all"])
 
 
-def tools() -> None:
+def tools(as_json: Json = False) -> None:
     """List the quality tools: what each measures, unit, direction, version."""
     from ... import tools as quality
-    from ..view import table
+    from ..view import show, table
 
-    rows = [(each.name, each.version, each.unit, each.better, each.summary) for each in quality.TOOLS]
-    table(("measure", "version", "unit", "better", "what it measures"), rows)
+    names = ("name", "version", "unit", "better", "summary")
+    rows = [tuple(getattr(each, name) for name in names) for each in quality.TOOLS]
+    if not as_json:
+        table(("measure", "version", "unit", "better", "what it measures"), rows)
+        return
+    for row in rows:
+        show(dict(zip(names, row, strict=True)), as_json)

@@ -1,11 +1,14 @@
 """The command line as users script it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import typer
 from lrrg.pipelines.cli import app
+from lrrg.tools import TOOLS
+from typer.testing import CliRunner
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -26,3 +29,13 @@ def test_every_verb_and_option_has_help(name: str):
     for parameter in command.params:
         if parameter.name != "help":
             assert getattr(parameter, "help", None), f"lrrg {name}: {parameter.name}"
+
+
+def test_tools_are_listed_for_programs_too():
+    done = CliRunner().invoke(app, ["tools", "--json"])
+    listed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["name"], each["version"]) for each in listed] == [(each.name, each.version) for each in TOOLS]
+
+
+def test_a_film_that_is_not_there_is_a_wrong_argument(tmp_path):
+    assert CliRunner().invoke(app, ["explain", str(tmp_path / "none.png")]).exit_code == 2
