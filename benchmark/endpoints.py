@@ -49,7 +49,8 @@ def primary_endpoints(
     """
     metric = METRICS[PRIMARY]
     sums = {model: cell_sums(corpus.statistics(metric.statistics), cases, cells) for model, corpus in corpora.items()}
-    ladder = [cell for cell in cells if cell.track == "T4" and cell.defect in unseen]
+    # Sorted: a mean of floats depends on their order, and callers may hand over cells in any.
+    ladder = sorted(cell for cell in cells if cell.track == "T4" and cell.defect in unseen)
     found: list[Endpoint] = []
     for model in sums.keys() - {reference}:
         tests: list[tuple[str, Interval, float]] = []

@@ -20,6 +20,9 @@ Score = Callable[[Sums], Drawn]
 CHUNK_VALUES = 4_000_000
 """Weights held at once: 10,000 draws of 65,379 patients would be 5 GB."""
 
+DECIMALS = 12
+"""Kept of every number: how many threads multiply a matrix changes the sixteenth."""
+
 
 class Patients(NamedTuple):
     """Per-patient sums of per-study statistics, in one patient order for every condition that is compared."""
@@ -70,12 +73,12 @@ def draw(conditions: Sequence[Sums], score: Score, *, draws: int = 10_000, seed:
 def interval(drawn: Drawn, level: float = 0.95) -> Interval:
     """Percentile interval of a drawn quantity, shape (1 + draws,).
 
-    Draws without a value (an empty cell) are left out.
+    Draws without a value (an empty cell) are left out. Numbers are rounded to `DECIMALS`.
     """
     if np.isnan(drawn[1:]).all():
-        return Interval(float(drawn[0]), float("nan"), float("nan"))
+        return Interval(round(float(drawn[0]), DECIMALS), float("nan"), float("nan"))
     low, high = np.nanquantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(drawn[0]), float(low), float(high))
+    return Interval(*(round(float(each), DECIMALS) for each in (drawn[0], low, high)))
 
 
 def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, seed: int = 0) -> float:
