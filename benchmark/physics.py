@@ -187,8 +187,8 @@ def show_blurred(values: Intensity, original: Grey) -> Grey:
     fine = np.asarray(cv2.LUT(values, _fine_table()), np.float32)
     blurred = np.asarray(cv2.convertScaleAbs(fine), np.uint8)
     grain = original - cv2.GaussianBlur(original.astype(np.float32), (0, 0), _GRAIN_SIGMA)
-    strength = _variance_by_grey(_diagonal(grain), original)
-    grain /= cv2.LUT(original, np.sqrt(np.maximum(strength, _ROUNDING)).astype(np.float32))
+    variance = _variance_by_grey(_diagonal(grain), original)
+    grain /= cv2.LUT(original, np.sqrt(np.maximum(variance, _ROUNDING)).astype(np.float32))
     grain = np.clip(grain, -_EDGE, _EDGE)[:, ::-1]
     target, base = (_variance_by_grey(_diagonal(film), blurred) for film in (original, fine))
     strength = np.sqrt(np.maximum(target - base, 0))
