@@ -23,7 +23,9 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
         DuplicateIdError: two files differ in their suffix only.
     """
     if reports is not None:
-        raise DatasetError("bad-reports", f"{reports}: report texts are only known for MIMIC-CXR trees")
+        raise DatasetError(
+            "bad-reports", f"{reports}: nothing ties these texts to images; list both in a table lrrg.csv instead"
+        )
     scan = Scan()
     paths = image_files(root, scan, found)
     images = [_row(root, image_id, path) for image_id, path in by_id(paths).items()]

@@ -181,3 +181,36 @@ def test_a_table_without_images_and_reports_from_elsewhere_are_refused(tmp_path:
 
 def test_any_other_folder_has_an_adapter_and_it_is_asked_last(tmp_path: Path):
     assert adapter_of(tmp_path) is ADAPTERS[-1]
+
+
+def test_a_table_of_ones_own_brings_studies_reports_and_splits(tmp_path: Path):
+    touch(tmp_path, "a/one.png", "a/two.png", "three.jpg", "four.png")
+    (tmp_path / "lrrg.csv").write_text(
+        "image,study_id,subject_id,view_position,split,study_date,findings,impression\n"
+        'a/one.png,s1,p1,pa,val,2180-05-06,"Lungs are clear, no  effusion.",Normal.\n'
+        "a/two.png,s1,p1,lateral,val,2180-05-06,,\n"
+        "three.jpg,s2,,AP,,,,\n"
+        "gone.png,s3,p3,AP,test,,Edema.,\n"
+    )
+    found = read(tmp_path, "own table")
+    assert rows(found, "study_id", "subject_id", "view_position", "official_split", "study_date") == {
+        "a/one": ("s1", "p1", "PA", "validate", "21800506"),
+        "a/two": ("s1", "p1", "LATERAL", "validate", "21800506"),
+        "three": ("s2", None, "AP", None, None),
+        "four": (None, None, None, None, None),
+    }
+    (report,) = found.reports
+    assert (report.study_id, report.findings) == ("s1", "Lungs are clear, no effusion.")
+    assert found.missing == 1
+    assert len(found.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [("image,subject_id\n", "missing-column"), ("image,study_id,split\na,s,dev\n", "bad-table")]
+)
+def test_a_table_of_ones_own_that_is_wrong_is_named(tmp_path: Path, line: str, code: str):
+    touch(tmp_path, "a.png")
+    (tmp_path / "lrrg.csv").write_text(line)
+    with pytest.raises(DatasetError, match=r"lrrg\.csv") as error:
+        read(tmp_path, "own table")
+    assert error.value.code == code
