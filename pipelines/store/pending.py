@@ -6,9 +6,12 @@ from pathlib import Path
 import duckdb
 
 from ...agent.state import ImageRef, Reading
+from ..errors import StoreError
 from ..recipe import Recipe
 
 PAGE = 1024
+VERDICTS = "verdicts-*.parquet"
+"""Shard files of a folder."""
 _SETTLED = """
 SELECT image_id FROM {source} AS v JOIN image AS i USING (image_id)
 WHERE v.recipe_id = $recipe
@@ -60,14 +63,23 @@ def pending(
     retry_failed: bool,
     written: Path | None,
 ) -> Pending:
-    """Images without a verdict under the recipe; `cursor` is the result's own. See `Store.pending`."""
+    """Images without a verdict under the recipe; `cursor` is the result's own. See `Store.pending`.
+
+    Raises:
+        StoreError: `shard` (a file of `written` is broken).
+    """
     index, shards = shard or (1, 1)
     values = {"recipe": recipe_id, "retry": retry_failed, "shard": index - 1, "shards": shards, "limit": limit}
     settled = _SETTLED.format(source="verdict")
-    if written and any(written.glob("*.parquet")):
+    if written and any(written.glob(VERDICTS)):
         settled += "UNION " + _SETTLED.format(source="read_parquet($written)")
-        values["written"] = f"{written}/*.parquet"
-    cursor.execute(_PENDING.format(settled=settled), values)
+        values["written"] = f"{written}/{VERDICTS}"
+    try:
+        cursor.execute(_PENDING.format(settled=settled), values)
+    except duckdb.InvalidInputException as error:
+        raise StoreError(
+            "shard", f"{written}: holds a broken shard file, remove it: {error}".splitlines()[0]
+        ) from error
     return Pending(cursor)
 
 

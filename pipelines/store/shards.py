@@ -6,6 +6,7 @@ A folder of shards holds `recipe-….json`, `run-….json` and `verdicts-….par
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -18,6 +19,7 @@ from ...agent.state import Verdict
 from ..errors import StoreError
 from ..recipe import Recipe, Run, canonical
 from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
+from .pending import VERDICTS
 from .runs import end_run, register_recipe, start_run
 from .verdicts import merge, stage, verdict_rows
 
@@ -41,7 +43,7 @@ class ShardWriter:
             StoreError: `disk-full`, `read-only-folder`.
         """
         stage(self._connection, verdict_rows(found, recipe_id, run_id))
-        part = self.folder / f"{run_id}.{os.getpid()}.tmp"
+        part = self.folder / f"{run_id}.tmp"
         with translated(self.folder):
             self._connection.execute(f"COPY batch TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         _publish(part, self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet")
@@ -57,13 +59,13 @@ class ShardWriter:
 
 def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
     """Merge what the database does not have yet; see `Store.ingest`."""
-    shards = sorted(folder.glob("verdicts-*.parquet"))
+    shards = sorted(folder.glob(VERDICTS))
     if not shards:
-        raise StoreError("missing", f"{folder}: no verdicts-*.parquet; name a folder that annotate --shard wrote")
+        raise StoreError("missing", f"{folder}: no {VERDICTS}; name a folder that annotate --shard wrote")
     runs = [_run(path) for path in sorted(folder.glob("run-*.json"))]
     for run, end in runs:
-        recipe = json.loads((folder / f"recipe-{run.recipe_id}.json").read_text(encoding="utf-8"))
-        register_recipe(connection, Recipe(**recipe), run.started_at)
+        recipe = Recipe(**_described(folder / f"recipe-{run.recipe_id}.json"))
+        register_recipe(connection, recipe, run.started_at)
         start_run(connection, run)
         if end:
             end_run(connection, run.run_id, end["exit_code"], datetime.fromisoformat(end["ended_at"]))
@@ -72,9 +74,16 @@ def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
 
 def _run(path: Path) -> tuple[Run, Mapping[str, Any]]:
     """A described run, and when and how it ended; nothing there where it was killed or goes on."""
-    about = json.loads(path.read_text(encoding="utf-8"))
+    about = _described(path)
     end = {key: about.pop(key) for key in ("ended_at", "exit_code") if key in about}
     return Run(**about | {"started_at": datetime.fromisoformat(about["started_at"])}), end
+
+
+def _described(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
+        raise StoreError("shard", f"{path}: missing or broken; copy the folder of shards again") from error
 
 
 def _ingest(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -103,7 +112,7 @@ ANTI JOIN verdict AS v ON v.image_id = b.image_id AND v.recipe_id = b.recipe_id 
 
 
 def _write_whole(path: Path, text: str) -> None:
-    part = path.with_suffix(f".{os.getpid()}.tmp")
+    part = path.with_suffix(f".{secrets.token_hex(4)}.tmp")  # process ids repeat between the machines of a cluster
     part.write_text(text, encoding="utf-8")
     _publish(part, path)
 

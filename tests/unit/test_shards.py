@@ -68,13 +68,32 @@ def test_a_half_written_shard_is_no_shard(store: Store, tmp_path: Path):
     _, second = sorted(folder.glob("*.parquet"))
     whole = second.read_bytes()
     second.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StoreError) as caught:
-        store.ingest(folder)
-    assert caught.value.code == "shard"
-    assert second.name in str(caught.value)
+    for read in (lambda: store.ingest(folder), lambda: pending_ids(store, written=folder)):
+        with pytest.raises(StoreError) as caught:
+            read()
+        assert caught.value.code == "shard"
+        assert second.name in str(caught.value)
     assert store.query("SELECT count(*) FROM verdict").rows == [(1,)]
     second.write_bytes(whole)
     assert store.ingest(folder) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("recipe-*.json", Path.unlink),
+        ("recipe-*.json", lambda path: path.write_text("{")),
+        ("run-*.json", lambda path: path.write_text("{")),
+    ],
+)
+def test_shards_that_do_not_say_how_they_were_made_are_refused(store: Store, tmp_path: Path, name: str, spoil):
+    write_shards(tmp_path / "shards", [[stored.verdict("i000", 0)]], begin_run(RECIPE, {}))
+    (described,) = (tmp_path / "shards").glob(name)
+    spoil(described)
+    with pytest.raises(StoreError) as caught:
+        store.ingest(tmp_path / "shards")
+    assert caught.value.code == "shard"
+    assert store.query("SELECT count(*) FROM verdict").rows == [(0,)]
 
 
 def test_shards_of_another_catalog_are_refused(store: Store, tmp_path: Path):
