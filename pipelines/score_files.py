@@ -28,7 +28,7 @@ COLUMNS = {
 CASE_COLUMNS = {**dict.fromkeys(("model", "case_id", "metric"), "VARCHAR"), "value": "DOUBLE"}
 NATURAL_NOTE = (
     "Gaps between regimes of natural films (T1) are performance disparities: sicker patients have worse films. "
-    "Only twins (T2, T3, T4) show the effect of degradation."
+    "Only twins (T2, T4) show the effect of degradation; in pairs within a patient (T3) the illness can still differ."
 )
 
 TWIN_NOTE = "`gap_p` is two-sided: patients swap their high and low films. It is exploratory and not corrected."
@@ -103,7 +103,7 @@ def markdown(scores: Scores) -> str:
         *_section("Gaps between regimes of natural films (T1)", _grid(scores, _VIEWS, _GAPS), NATURAL_NOTE),
         *_adjusted(scores),
         *_section(
-            "Twins (T2 within a study, T3 within a patient)",
+            "Twins within a study (T2) and matched pairs within a patient (T3)",
             _grid(scores, [Cell("T2"), Cell("T3")], ("gap", "gap_p", *_GAPS[1:])),
             TWIN_NOTE,
         ),
