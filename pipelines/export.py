@@ -158,7 +158,8 @@ def _sharegpt(rows: Sequence[Mapping[str, Any]], out: Path, spec: Spec) -> list[
     for split in ("train", "train_holdout", "validate", "test"):
         path = out / f"{split}.jsonl"
         records = [_chat(row, prompt, spec) for row in _own_cases(rows) if row["split"] == split]
-        path.write_text("".join(json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in records))
+        lines = (json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in records)
+        path.write_text("".join(lines), encoding="utf-8")
         written.append(path)
         info[f"lrrg_{split}"] = {
             "file_name": path.name,

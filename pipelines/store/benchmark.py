@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from ...benchmark.cases import Case
-from .connection import OFFLINE, transaction, translated
+from .connection import OFFLINE, quoted, transaction, translated
 
 _CASE = ("study_id", "subject_id", "image_id", "regime", "view", "defect", "severity", "pair")
 
@@ -53,8 +53,7 @@ def write_parquet(path: Path, columns: Mapping[str, str], rows: Sequence[tuple[A
         if rows:
             with connection.appender("content") as appender:
                 appender.append_rows(rows)
-        quoted = str(part).replace("'", "''")
-        connection.execute(f"COPY content TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY content TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
     part.replace(path)
 
 
