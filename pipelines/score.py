@@ -97,8 +97,7 @@ def score(
     """
     benchmark = read_benchmark(splits)
     cases = benchmark.scored
-    texts = floors(benchmark.cases, benchmark.fingerprints, label)
-    _add_answers(texts, predictions, cases)
+    texts = _texts(benchmark, predictions)
     if options.reference is not None and options.reference not in texts:
         raise SettingsError(f"--reference {options.reference}: no such model; there are {', '.join(sorted(texts))}")
     corpora = _corpora(benchmark, texts, options)
@@ -106,16 +105,15 @@ def score(
     cells = group(cases)
     shown = large_enough(cases, cells)
     unseen = frozenset(benchmark.manifest["unseen_defects"])
-    roles = Roles(floor=CONSTANT, reference=options.reference, unseen=unseen)
-    adjusted = adjustment(cases)
+    roles, adjusted = Roles(CONSTANT, options.reference, unseen), adjustment(cases)
     rows: list[Row] = []
+    resampled = {"draws": options.draws, "seed": options.seed}
     for metric in (*METRICS.values(), *(metric for found in outside for metric in found.metrics)):
-        drawn = draw_scores(metric, corpora, cases, cells, draws=options.draws, seed=options.seed)
-        rows += rows_of(metric, drawn, shown, roles)
+        rows += rows_of(metric, draw_scores(metric, corpora, cases, cells, **resampled), shown, roles)
         if metric.name in HEADLINE:
-            rows += twin_tests(metric, corpora, cases, cells, shown, draws=options.draws, seed=options.seed)
-        if adjusted and metric.name in HEADLINE and {Cell("T1", "high"), Cell("T1", "low")} <= shown:
-            rows += adjusted_gaps(metric, corpora, cases, adjusted, draws=options.draws, seed=options.seed)
+            rows += twin_tests(metric, corpora, cases, cells, shown, **resampled)
+            if adjusted and {Cell("T1", "high"), Cell("T1", "low")} <= shown:
+                rows += adjusted_gaps(metric, corpora, cases, adjusted, **resampled)
         advance()
     return Scores(
         rows=sorted(rows),
@@ -201,12 +199,15 @@ def _case(row: Mapping[str, Any]) -> Case:
     )
 
 
-def _add_answers(texts: dict[str, list[str]], predictions: Sequence[Path], cases: Sequence[Case]) -> None:
+def _texts(benchmark: Benchmark, predictions: Sequence[Path]) -> dict[str, list[str]]:
+    """Reports of the floors and of every file, by model."""
+    texts, cases = floors(benchmark.cases, benchmark.fingerprints, label), benchmark.scored
     for path in predictions:
         model, answers = read_predictions(path)
         if model in texts:
             raise SettingsError(f"{path}: model {model} is another file's or a floor's name; give each model one file")
         texts[model] = aligned(cases, answers, str(path))
+    return texts
 
 
 def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
