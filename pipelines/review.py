@@ -33,7 +33,7 @@ def import_reads(reads: Path, db: Path) -> dict[str, int]:
         StoreError: see `Store.open`.
     """
     rows = read_csv(reads)
-    with Store.open(db) as store:
+    with Store.open(db, create=False) as store:
         unknown = store.unknown_images([row.image_id for row in rows])
         if unknown:
             more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""

@@ -180,8 +180,12 @@ def read_benchmark(splits: Path) -> Benchmark:
     path, manifest_path = splits / CASES, splits / MANIFEST
     if not path.is_file() or not manifest_path.is_file():
         raise SettingsError(f"{splits}: no {CASES} and {MANIFEST}; name a folder that lrrg splits wrote")
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest["files"][CASES]:
+    try:
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        described = manifest["files"][CASES]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{manifest_path}: not a manifest of lrrg splits; run it again") from error
+    if hashlib.sha256(path.read_bytes()).hexdigest() != described:
         raise SettingsError(f"{path}: not the file {MANIFEST} describes; run lrrg splits again")
     rows = read_parquet(path)
     return Benchmark([_case(row) for row in rows], {row["image_id"]: row["fingerprint"] for row in rows}, manifest)

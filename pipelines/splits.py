@@ -62,6 +62,8 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
         raise SettingsError("no judged image belongs to a study; run lrrg catalog and lrrg annotate first")
     reports = {report["study_id"]: report for report in rows(store, REPORTS)}
     films = [_film(image, spec) for image in images]
+    if not any(film.view in spec.projections for film in films):
+        raise SettingsError(f"no judged film is frontal by the catalog's view position ({', '.join(spec.projections)})")
     # Before anything is left out: a film without a report can still be another patient's duplicate.
     check_films(films)
     studies = _studies(images, reports, _earliest(rows(store, DATES)), spec)
@@ -70,7 +72,6 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     ladder = read_ladder()
     defects = spec.synthetic or tuple(name for name, defect in ladder.defects.items() if defect.ordered)
     cases = build(films, studies, spec, defects)
-    store.replace_cases(cases)
     exported = export(
         Materialised(
             cases=cases,
@@ -85,6 +86,7 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
         out,
         formats,
     )
+    store.replace_cases(cases)
     judged = {film.study_id for film in films}
     return Summary(_count(case.split for case in cases), _tracks(cases), len(judged - studies.keys()), exported)
 

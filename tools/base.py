@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from inspect import cleandoc
 from math import isfinite
 from typing import Literal, NamedTuple
 
@@ -41,6 +42,8 @@ class Tool:
     bounds: tuple[float, float]
     domains: tuple[Domain, ...]
     summary: str
+    source: str = ""
+    """Publication the measure comes from; empty for those of this project."""
 
     @property
     def name(self) -> str:
@@ -67,8 +70,9 @@ def tool(
 
     def declare(run: Callable[[Film], float | None]) -> Tool:
         family = run.__module__.rpartition(".")[2]
-        summary = (run.__doc__ or "").strip().partition("\n")[0]
-        return Tool(run, family, run.__name__, version, unit, better, bounds, domains, summary)
+        text = cleandoc(run.__doc__ or "")
+        source = " ".join(text.partition("Source:\n")[2].split())
+        return Tool(run, family, run.__name__, version, unit, better, bounds, domains, text.partition("\n")[0], source)
 
     return declare
 

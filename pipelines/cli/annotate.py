@@ -163,14 +163,14 @@ def sql(
 
 
 def tools(as_json: Json = False) -> None:
-    """List the quality tools: what each measures, unit, direction, version."""
+    """List the quality tools: what each measures, unit, direction, version, source."""
     from ... import tools as quality
     from ..view import show, table
 
-    names = ("name", "version", "unit", "better", "summary")
+    names = ("name", "version", "unit", "better", "summary", "source")
     rows = [tuple(getattr(each, name) for name in names) for each in quality.TOOLS]
     if not as_json:
-        table(("measure", "version", "unit", "better", "what it measures"), rows)
+        table(("measure", "version", "unit", "better", "what it measures", "source"), rows)
         return
     for row in rows:
         show(dict(zip(names, row, strict=True)), as_json)

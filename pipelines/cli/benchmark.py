@@ -23,19 +23,23 @@ def splits(
     out: Annotated[Path, typer.Option("--out", help="folder for the benchmark's files")],
     formats: Annotated[str, typer.Option("--format", help="any of parquet,r2gen,sharegpt")] = "parquet,r2gen,sharegpt",
     seed: Annotated[str, typer.Option(help="of the hold-out, and of splits that no data set publishes")] = "lrrg-v1",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Materialise the LRRG (Low-quality Radiology Report Generation) benchmark: tracks, splits, training files."""
     from ...benchmark.spec import Spec
     from ..splits import materialise
     from ..store import Store
-    from ..view import table
+    from ..view import show, table
 
     with Store.open(db, create=False) as store:
         summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
+    found = {"studies_without_target": summary.without_target, "test_studies": summary.exported.test_studies_sha256}
+    if as_json:
+        show({"splits": summary.splits, "tracks": summary.tracks, **found}, as_json)
+        return
     table(("split or track", "cases"), [*summary.splits.items(), *summary.tracks.items()], title=str(out))
-    table(
-        ("", ""), [("studies without target", summary.without_target), ("test", summary.exported.test_studies_sha256)]
-    )
+    for name, value in found.items():
+        show({name: value}, as_json)
 
 
 def score(
@@ -56,6 +60,7 @@ def score(
     bridge_python: Annotated[str | None, typer.Option(help="interpreter that has those models' packages")] = None,
     llm_judge: Annotated[str | None, typer.Option(metavar="URL", help="model server: adds judge_errors")] = None,
     llm_judge_model: Annotated[str | None, typer.Option(help="name of the model it serves")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the card as JSON")] = False,
 ) -> None:
     """Score report models per track, regime, defect and severity, with patient-bootstrap intervals and floors."""
     from ...benchmark.metrics import METRICS
@@ -65,16 +70,19 @@ def score(
     from ..model_metrics import sources
     from ..score import Options
     from ..score import score as score_all
-    from ..score_files import save
+    from ..score_files import card, save
     from ..view import out as console
-    from ..view import progress
+    from ..view import progress, show
 
     options = Options(protocol=protocol, reference=reference, draws=draws)
     outside = sources(chexbert, radeval, bridge_python, llm_judge, llm_judge_model)
     with progress("score", None if outside else len(METRICS)) as advance:
         scores = score_all(splits, predictions or [], options, advance, outside)
     for path in save(scores, out, db=db, share=share):
-        console.print(path)
+        if not as_json:
+            console.print(path)
+    if as_json:
+        show(card(scores), as_json)
 
 
 def validate(
