@@ -7,6 +7,9 @@ from itertools import combinations, pairwise
 from ..tools.fingerprint import BITS, DUPLICATE, distance
 from .cohort import LabelledImage, Study
 
+SHOWN = 5
+"""Pairs that a message names."""
+
 
 class LeakError(ValueError):
     """The benchmark would be wrong; nothing is written.
@@ -38,12 +41,10 @@ def check_films(films: Sequence[LabelledImage]) -> None:
             name = getattr(film, kind)
             if splits.setdefault(name, film.split) != film.split:
                 raise LeakError(code, f"{kind} {name} stands in split {splits[name]} and in {film.split}")
-    for first, second in duplicates(films):
-        if first.split != second.split:
-            raise LeakError(
-                "duplicate-film",
-                f"images {first.image_id} ({first.split}) and {second.image_id} ({second.split}) are one film",
-            )
+    copies = [pair for pair in duplicates(films) if pair[0].split != pair[1].split]
+    if copies:
+        shown = "; ".join(f"{a.image_id} ({a.split}) and {b.image_id} ({b.split})" for a, b in copies[:SHOWN])
+        raise LeakError("duplicate-film", f"{len(copies)} pairs of images across splits are one film: {shown}")
 
 
 def duplicates(films: Sequence[LabelledImage]) -> list[tuple[LabelledImage, LabelledImage]]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cases import Case, Cell
+from .cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Case, Cell
 from .corpus import Corpus
-from .metrics import Metric
+from .metrics import Metric, ratio
 from .resample import Drawn, Sums, by_patient, draw, interval, swap_test
 from .statistics import Interval
 
@@ -75,8 +75,16 @@ def draw_scores(
     drawn = draw([sums[model][cell] for model, cell in keys], metric.value, draws=draws, seed=seed)
     scores: dict[str, dict[Cell, Drawn]] = {model: {} for model in sums}
     for (model, cell), values in zip(keys, drawn, strict=True):
-        scores[model][cell] = values
+        scores[model][cell] = values if _rests_on_enough(metric, sums[model][cell]) else np.full_like(values, np.nan)
     return scores
+
+
+def _rests_on_enough(metric: Metric, sums: Sums) -> bool:
+    """Whether a share is one of enough: a large cell can hold few studies that the share is about."""
+    if metric.value is not ratio:
+        return True
+    about = sums[:, 1]
+    return bool(about.sum() >= MINIMUM_STUDIES) and np.count_nonzero(about) >= MINIMUM_PATIENTS
 
 
 def rows_of(metric: Metric, scores: Mapping[str, Mapping[Cell, Drawn]], shown: set[Cell], roles: Roles) -> list[Row]:

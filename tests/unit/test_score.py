@@ -199,3 +199,13 @@ def test_retention_above_the_floor_needs_a_model_above_it():
     assert ladder_rows({"a": 0.6}, 0.4)["m", "retention_above_floor", "a"].value == pytest.approx(0.5, abs=0.1)
     assert ("m", "retention_above_floor", "a") not in ladder_rows({"a": 0.6}, 0.8)
     assert ("m", "retention_above_floor", "a") not in ladder_rows({"a": 0.6}, 0.9)
+
+
+def test_a_share_of_too_few_is_not_shown():
+    cases, _ = natural(np.random.default_rng(0), 60, 0.0, 0.0)
+    cells = group(cases)
+    rare = Metric("rare", lambda corpus: np.array([(0, row < 20) for row in range(len(cases))], float), ratio)
+    corpora = {"model": Corpus(["x"] * len(cases), [""] * len(cases), label_by_name)}
+    drawn = draw_scores(rare, corpora, cases, cells, draws=50, seed=0)["model"]
+    assert large_enough(cases, cells), "the cells are large, what the share is about is not"
+    assert all(np.isnan(values).all() for values in drawn.values())
