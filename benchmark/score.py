@@ -84,7 +84,7 @@ def _rests_on_enough(metric: Metric, sums: Sums) -> bool:
     if metric.value is not ratio:
         return True
     about = sums[:, 1]
-    return bool(about.sum() >= MINIMUM_STUDIES) and np.count_nonzero(about) >= MINIMUM_PATIENTS
+    return float(about.sum()) >= MINIMUM_STUDIES and int(np.count_nonzero(about)) >= MINIMUM_PATIENTS
 
 
 def rows_of(metric: Metric, scores: Mapping[str, Mapping[Cell, Drawn]], shown: set[Cell], roles: Roles) -> list[Row]:
