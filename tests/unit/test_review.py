@@ -121,7 +121,7 @@ def test_detection_counts_and_its_intervals_hold_the_value():
     found = detection(flagged, present, PATIENTS)
     assert (found.reads, found.present) == (400, 100)
     assert found.recall.value == 0.5
-    assert found.precision.value == 50 / 60
+    assert found.precision.value == pytest.approx(50 / 60)
     assert found.recall.low <= 0.5 <= found.recall.high
     assert np.isnan(detection(np.zeros(400, bool), present, PATIENTS).precision.value)
 
