@@ -16,9 +16,10 @@ from ..tools import TOOLS
 from ..tools.image import READER_VERSION
 from .batch import Batch, Write
 from .engine import Advance, Outcome, Work, run
+from .errors import SettingsError
 from .pool import Pool
 from .recipe import Recipe, Run, begin_run, build_recipe
-from .settings import Settings, SettingsError
+from .settings import Settings
 from .store import Pending, ShardWriter, Store
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]

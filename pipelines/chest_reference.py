@@ -6,8 +6,9 @@ import numpy as np
 
 from ..tools.chest_fit import learn
 from ..tools.image import decode, read_bytes
+from .errors import SettingsError
 from .films import labelled_films
-from .settings import ReadSettings, SettingsError
+from .settings import ReadSettings
 
 MIN_FILMS = 30
 LABELS = ("good", "borderline")

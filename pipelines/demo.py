@@ -19,7 +19,7 @@ from ..benchmark.phantom import phantom
 from .demo_dicom import write_twin
 from .demo_plan import DemoFilm, DemoStudy, plan
 from .demo_tables import write_dicom_tables, write_jpg_tables, write_truth
-from .settings import SettingsError
+from .errors import SettingsError
 
 PATIENTS, HEIGHT = 55, 1000
 _TWINS = 3

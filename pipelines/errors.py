@@ -1,6 +1,10 @@
-"""Errors that a verb must know without loading the database or the tools."""
+"""Errors that a verb must know without loading the settings, the database or the tools."""
 
-from .settings import SettingsError
+
+class SettingsError(ValueError):
+    """A setting, option or input folder of the caller's is wrong; raised before any work."""
+
+    code = "settings"
 
 
 class StoreError(RuntimeError):

@@ -12,8 +12,9 @@ from ..benchmark.mimic import as_mimic
 from ..tools import TOOLS, Film, measure
 from ..tools.film import Grey
 from ..tools.image import ImageError, decode, read_bytes
+from .errors import SettingsError
 from .films import LabelledFilm
-from .settings import ReadSettings, SettingsError
+from .settings import ReadSettings
 from .view import Advance
 
 

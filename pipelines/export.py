@@ -15,7 +15,7 @@ from .. import __version__, prompts
 from ..benchmark.cases import Case
 from ..benchmark.ladder import Ladder
 from ..benchmark.spec import Spec
-from .settings import SettingsError
+from .errors import SettingsError
 from .store import write_parquet
 
 FORMATS = ("parquet", "r2gen", "sharegpt")

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from .settings import SettingsError
+from .errors import SettingsError
 
 
 def require(module: str, extra: str) -> None:

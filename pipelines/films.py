@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from .settings import SettingsError
+from .errors import SettingsError
 
 
 class LabelledFilm(NamedTuple):

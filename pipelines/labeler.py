@@ -14,7 +14,7 @@ from ..benchmark.corpus import UNMENTIONED
 from ..benchmark.findings import FINDINGS
 from ..benchmark.labeler import label
 from ..benchmark.mesh import UNCODED, mapped, mesh_labels
-from .settings import SettingsError
+from .errors import SettingsError
 from .splits import rows
 from .store import Store
 

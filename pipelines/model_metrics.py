@@ -12,8 +12,8 @@ from ..benchmark.findings import FINDINGS
 from ..benchmark.metrics import Metric
 from ..benchmark.model_metrics import SCALES, Pair, label_metrics, value_metric
 from .bridge import WORKERS, Answer, ask
-from .errors import ModelMetricError
-from .settings import SettingsError, load
+from .errors import ModelMetricError, SettingsError
+from .settings import load
 
 
 @dataclass(frozen=True)

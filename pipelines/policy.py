@@ -8,12 +8,13 @@ from typing import NamedTuple
 from ..agent.policy import Policy, load
 from ..benchmark.ladder import read_ladder
 from .adapters.base import SUFFIXES
+from .errors import SettingsError
 from .examples import bases, examples, ladders, unlabelled
 from .films import LabelledFilm, labelled_films
 from .policy_check import Rows, check, check_severities, patients_table
 from .policy_fit import fit_policy
 from .reference import own_reference
-from .settings import ReadSettings, SettingsError
+from .settings import ReadSettings
 from .view import Advance
 
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]

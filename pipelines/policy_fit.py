@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ..agent.policy import TRANSFORMS, Policy, Reference, Regimes, Severity, Term
 from ..benchmark.ladder import TOOL_SEVERITIES
+from .errors import SettingsError
 from .examples import Example
 from .policy_model import Floats, Model, fit_model, log_odds, patient_folds
 from .policy_plan import FIT_DEFECTS, FIT_SEVERITIES, GRADES, MODEL, RULES, VIEWS, Grade
-from .settings import SettingsError
 
 Row = TypeVar("Row", Severity, Term)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..agent.policy import DOMAINS, TRANSFORMS, UNKNOWN, Policy, Reference, Transform
+from .errors import SettingsError
 from .examples import Example
-from .settings import SettingsError
 
 MIN_FILMS = 20
 """A view group with fewer films of its own takes the quantiles of all of them."""

@@ -18,9 +18,9 @@ from ..benchmark.labeler import label, signature
 from ..benchmark.metrics import METRICS
 from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of, twin_tests
 from ..benchmark.tokens import PROTOCOLS
+from .errors import SettingsError
 from .export import CASES, MANIFEST
 from .model_metrics import Found, Source
-from .settings import SettingsError
 from .store import read_parquet
 from .view import Advance
 

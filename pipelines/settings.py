@@ -8,11 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
-
-class SettingsError(ValueError):
-    """A setting, option or input folder of the caller's is wrong; raised before any work."""
-
-    code = "settings"
+from .errors import SettingsError
 
 
 class Section(BaseModel):

@@ -16,8 +16,8 @@ from ..benchmark.leaks import check_films
 from ..benchmark.metrics import positives
 from ..benchmark.spec import Spec
 from ..benchmark.tracks import build
+from .errors import SettingsError
 from .export import Exported, Materialised, export
-from .settings import SettingsError
 from .store import Store
 
 SHARES = (("train", 0.8), ("validate", 0.1), ("test", 0.1))

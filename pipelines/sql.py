@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from .settings import SettingsError
+from .errors import SettingsError
 from .store.ask import Answer, ask, export
 
 SHOWN = 100

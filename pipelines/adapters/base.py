@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from ..errors import SettingsError
 from ..records import CatalogRow, LabelRow, ReportRow
-from ..settings import SettingsError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
 """What counts as an image by name, in lower case."""

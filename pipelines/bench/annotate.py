@@ -27,9 +27,10 @@ from ...tools.film import Film
 from ...tools.fingerprint import fingerprint
 from ...tools.image import decode, read_bytes
 from ..annotate import recipe_of
+from ..errors import SettingsError
 from ..recipe import begin_run
 from ..records import CatalogRow
-from ..settings import Settings, SettingsError
+from ..settings import Settings
 from ..store import Store
 from .processes import Cost, cost
 

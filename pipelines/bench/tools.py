@@ -12,9 +12,10 @@ import numpy as np
 
 from ...benchmark.statistics import auroc
 from ...tools import Domain
+from ..errors import SettingsError
 from ..films import LabelledFilm, labelled_films
 from ..policy import held_out
-from ..settings import ReadSettings, SettingsError
+from ..settings import ReadSettings
 from ..view import Advance
 from .claims import BOTH, CLAIMS, TEXTBOOK, Claim, short
 from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb

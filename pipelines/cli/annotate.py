@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..settings import SettingsError
+from ..errors import SettingsError
 
 PANEL = "Annotate"
 JUDGE_HELP = "judge for uncertain films; this version decides by its tools alone: none"

@@ -92,8 +92,8 @@ def validate(
 ) -> None:
     """Compare rule14 with MIMIC-CXR's published labels, or with the human MeSH codes of the Indiana reports."""
     from ...benchmark.agreement import Agreement
+    from ..errors import SettingsError
     from ..labeler import against_mesh, against_published
-    from ..settings import SettingsError
     from ..view import show, table
 
     if db is None and iu is None:

@@ -12,7 +12,8 @@ from ...agent.state import ASPECTS
 from ...tools.film import Film
 from ...tools.image import ImageError, decode, read_bytes
 from ..agreement import compare
-from ..settings import ReadSettings, SettingsError
+from ..errors import SettingsError
+from ..settings import ReadSettings
 from ..store import Store, StoreError
 from ..view import Advance
 from . import distributions, facts

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from ..errors import SettingsError
 from ..records import CatalogRow, LabelRow, ReportRow
-from ..settings import SettingsError
 from .connection import now, transaction
 
 CHUNK = 10_000

@@ -85,7 +85,7 @@ def test_help_loads_nothing_heavy():
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
         "print([m for m in sys.modules if m in sys.argv[1:]])"
     )
-    heavy = ["duckdb", "langgraph", "openai", "cv2", "numpy", "pydicom", "skimage"]
+    heavy = ["duckdb", "langgraph", "openai", "cv2", "numpy", "pydantic", "pydicom", "skimage"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

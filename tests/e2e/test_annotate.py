@@ -10,7 +10,7 @@ from lrrg.pipelines import settings
 from lrrg.pipelines.annotate import Order, parse_shard
 from lrrg.pipelines.bench.annotate import bench_annotate
 from lrrg.pipelines.bench.processes import cost
-from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.errors import SettingsError
 from lrrg.tests.project import Project, start_project, write_films
 
 FILMS = 14

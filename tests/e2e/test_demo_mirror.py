@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from lrrg.pipelines.demo import write_mirror
 from lrrg.pipelines.demo_plan import plan
-from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.errors import SettingsError
 
 SMALL = {"patients": 12, "seed": 4, "height": 256}
 

@@ -12,7 +12,7 @@ from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim, short
 from lrrg.pipelines.bench.ladders import Rungs
 from lrrg.pipelines.bench.textbook import MEASURES
 from lrrg.pipelines.bench.tools import _areas, _met, report
-from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.errors import SettingsError
 from lrrg.tools import TOOLS
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pydicom
 import pytest
 from imagecodecs import jpeg8_encode
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.extras import require
-from lrrg.pipelines.settings import SettingsError
 from lrrg.tests.poison import dataset, dicom, picture
 from pydicom.encaps import encapsulate
 

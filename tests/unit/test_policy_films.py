@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lrrg.agent.policy import assess, load
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import examples
 from lrrg.pipelines.films import labelled_films
 from lrrg.pipelines.policy import fit_folder, reference_folder
-from lrrg.pipelines.settings import ReadSettings, SettingsError
+from lrrg.pipelines.settings import ReadSettings
 
 READ = ReadSettings()  # pyright: ignore[reportCallIssue]
 

@@ -7,6 +7,7 @@ import pytest
 from lrrg.agent.policy import Policy, assess
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.statistics import auroc
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example, bases
 from lrrg.pipelines.films import LabelledFilm
 from lrrg.pipelines.policy_check import by_patient, check, check_severities
@@ -14,7 +15,6 @@ from lrrg.pipelines.policy_fit import ALARMS, fit, fit_policy, without
 from lrrg.pipelines.policy_model import fit_model, log_odds, patient_folds
 from lrrg.pipelines.policy_plan import GRADES, MODEL, TRANSFORM, VIEWS
 from lrrg.pipelines.reference import own_reference, reference
-from lrrg.pipelines.settings import SettingsError
 
 DOMAINS = ("presentation", "equalised")
 NAMES = sorted({*TRANSFORM, *(grade.measure for grades in GRADES.values() for grade in grades)})

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lrrg.agent.state import Verdict
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.recipe import begin_run
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.report import rows as report_rows
@@ -20,7 +21,7 @@ from lrrg.pipelines.report.group import gather, open_film, write_report
 from lrrg.pipelines.report.overlay import COLOURS, picture
 from lrrg.pipelines.report.page import write_page
 from lrrg.pipelines.report.population import ABSENT, load_population
-from lrrg.pipelines.settings import ReadSettings, SettingsError
+from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.store import Store, StoreError
 from lrrg.tests import stored
 from lrrg.tests.poison import encoded

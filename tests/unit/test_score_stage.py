@@ -11,11 +11,11 @@ from lrrg.benchmark.cases import PredictionError
 from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
 from lrrg.benchmark.tokens import COMPLETE
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.export import CASES
 from lrrg.pipelines.figures import draw
 from lrrg.pipelines.score import Options, make_signature, read_benchmark, read_predictions, score
 from lrrg.pipelines.score_files import save
-from lrrg.pipelines.settings import SettingsError
 from lrrg.pipelines.splits import materialise
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import judged_store

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.settings import SettingsError, load
+from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.settings import load
 
 
 @pytest.fixture(autouse=True)

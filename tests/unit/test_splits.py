@@ -7,8 +7,8 @@ import pytest
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.leaks import LeakError
 from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.export import CASES, MANIFEST
-from lrrg.pipelines.settings import SettingsError
 from lrrg.pipelines.splits import materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import SPLITS, judged_store

@@ -5,8 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from lrrg.pipelines import cli, sql
-from lrrg.pipelines.errors import QueryError
-from lrrg.pipelines.settings import SettingsError
+from lrrg.pipelines.errors import QueryError, SettingsError
 from lrrg.pipelines.store import Store
 from lrrg.tests import stored
 from lrrg.tests.stored import IDS, RECIPE, rows
