@@ -159,14 +159,14 @@ def divided(top: Drawn, bottom: Drawn) -> Drawn:
 
 
 def _natural(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
-    """Gap, retention and difference in differences between the high and low regimes of natural films."""
+    """Gap, retention and difference in differences between high films and low ones: all, by view, by natural defect."""
     found: list[Found] = []
-    for track, view in (*((track, "all") for track in NATURAL), ("T1", "AP"), ("T1", "PA")):
-        high, low = Cell(track, "high", view), Cell(track, "low", view)
-        ours = goodness[model]
-        if high not in ours or low not in ours:
+    ours = goodness[model]
+    for low in (cell for cell in ours if cell.track in NATURAL and cell.regime == "low"):
+        high = Cell(low.track, "high", low.view)
+        if high not in ours:
             continue
-        gap, where = ours[high] - ours[low], Cell(track, "all", view)
+        gap, where = ours[high] - ours[low], low._replace(regime="all")
         floor = goodness[roles.floor]
         found += [
             (where, "gap", gap),

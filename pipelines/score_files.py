@@ -5,11 +5,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..benchmark.cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Cell
 from ..benchmark.confounding import IMBALANCED
 from ..benchmark.endpoints import MARGIN, PRIMARY
+from ..benchmark.ladder import Aspect
 from ..benchmark.model_metrics import SCALES
 from ..benchmark.score import Row
 from .figures import draw
@@ -101,6 +102,7 @@ def markdown(scores: Scores) -> str:
         *_section("Whole official test split (T5)", _grid(scores, _WHOLE, ("value", "difference_to_reference"))),
         *_section("Natural films by regime (T1)", _grid(scores, _REGIMES, ("value",))),
         *_section("Gaps between regimes of natural films (T1)", _grid(scores, _VIEWS, _GAPS), NATURAL_NOTE),
+        *_section("The same gaps by natural defect of the low films", _grid(scores, _BY_ASPECT, _GAPS)),
         *_adjusted(scores),
         *_section(
             "Twins within a study (T2) and matched pairs within a patient (T3)",
@@ -128,6 +130,7 @@ def _section(title: str, grid: str, note: str = "") -> list[str]:
 _WHOLE = [Cell("T5"), Cell("T5", view="AP"), Cell("T5", view="PA")]
 _REGIMES = [Cell("T1", regime) for regime in ("high", "borderline", "low")]
 _VIEWS = [Cell("T1", "all", view) for view in ("all", "AP", "PA")]
+_BY_ASPECT = [Cell("T1", "all", "all", aspect) for aspect in get_args(Aspect)]
 _GAPS = ("gap", "retention", "retention_above_floor", "difference_in_differences")
 _SYNTHETIC = (
     "drop",

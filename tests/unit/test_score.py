@@ -209,3 +209,15 @@ def test_a_share_of_too_few_is_not_shown():
     drawn = draw_scores(rare, corpora, cases, cells, draws=50, seed=0)["model"]
     assert large_enough(cases, cells), "the cells are large, what the share is about is not"
     assert all(np.isnan(values).all() for values in drawn.values())
+
+
+def test_low_films_of_one_natural_defect_get_their_own_gap():
+    cases, scores = natural(np.random.default_rng(6), 250, effect=0.1, confounding=0.0)
+    noisy = [replace(case, aspects=("noise",)) if case.regime == "low" else case for case in cases]
+    cells = group(noisy)
+    corpora = {"model": Corpus([str(score) for score in scores], [""] * len(noisy), label_by_name)}
+    drawn = draw_scores(VALUE, corpora, noisy, cells, draws=200, seed=0)
+    rows = rows_of(VALUE, drawn, large_enough(noisy, cells), Roles(floor="model"))
+    gaps = {row.defect: row for row in rows if row.quantity == "gap"}
+    assert gaps["noise"].value == gaps[""].value, "every low film is a noisy one here"
+    assert gaps["noise"].low > 0
