@@ -22,6 +22,10 @@ FENCES = {
     "tokenizers": ("pipelines/finetune/", "pipelines/bridges/"),
     "radeval": ("pipelines/bridges/",),
     "peft": ("pipelines/finetune/",),
+    "accelerate": ("pipelines/finetune/",),
+    "safetensors": ("pipelines/finetune/",),
+    "ray": ("pipelines/engines/",),
+    "fsspec": ("pipelines/storage.py",),
     "typer": ("pipelines/cli/", "pipelines/view.py"),
     "rich": ("pipelines/cli/", "pipelines/view.py"),
 }
