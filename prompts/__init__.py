@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 FOLDER = Path(__file__).parent
 LOCK = FOLDER / "prompts.lock"
@@ -29,6 +30,8 @@ class Prompt:
         name: `report.v1`.
         sha256: of the file's bytes; part of a recipe's identity.
         variables: what `fill` needs.
+        front: the whole front matter; a judge's says how its pictures are cut (`overview_px`, `crop_px`) and how many
+            more it may ask for (`looks`).
     """
 
     name: str
@@ -36,6 +39,7 @@ class Prompt:
     system: str
     user: str
     variables: frozenset[str]
+    front: Mapping[str, Any]
 
     def fill(self, values: Mapping[str, str | None]) -> str:
         """The user text with every variable filled; None and blank say `not given`.
@@ -61,7 +65,8 @@ def load(name: str) -> Prompt:
     data = path.read_bytes()
     try:
         _, front, body = data.decode().split(FENCE, 2)
-        variables = frozenset(tomllib.loads(front)["variables"])
+        about = tomllib.loads(front)
+        variables = frozenset(about["variables"])
         _, _, rest = body.partition("# system\n")
         system, _, user = rest.partition("# user\n")
     except (ValueError, KeyError) as error:
@@ -70,7 +75,7 @@ def load(name: str) -> Prompt:
         raise PromptError(f"{path.name}: # system or # user is missing, or a $ is not doubled")
     if frozenset(Template(user).get_identifiers()) != variables:
         raise PromptError(f"{path.name}: the text's $variables differ from those declared")
-    return Prompt(name, hashlib.sha256(data).hexdigest(), system.strip(), user.strip(), variables)
+    return Prompt(name, hashlib.sha256(data).hexdigest(), system.strip(), user.strip(), variables, about)
 
 
 def names() -> list[str]:
