@@ -12,16 +12,22 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from pydantic import BaseModel, ValidationError
 
+from .scores import Token
+
 RETRIED = frozenset({408, 409, 425, 429})
 """Statuses that promise nothing about the next attempt; so do all from 500 on."""
 PLAIN_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", re.ASCII)
+TOP_TOKENS = 5
+"""Alternatives asked for at each token: the four digits of a score and one more way to go on."""
+RETRY_TEMPERATURE = 0.5
+"""Of decoding after a bad reply; at 0 the next one would be as bad."""
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -35,8 +41,8 @@ class JudgeUnavailable(ConnectionError):  # noqa: N818 - the word of the contrac
     """No answer to be had from the server, whatever is asked; work stops and can be resumed.
 
     Attributes:
-        code: `unreachable` (refused, reset or silent), `overloaded` (error statuses), `unauthorised`, or
-            `wrong-model` (the server serves another).
+        code: `unreachable` (refused, reset or silent), `overloaded` (error statuses), `unauthorised`,
+            `wrong-model` (the server serves another) or `no-probabilities` (it does not tell those of its tokens).
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -117,6 +123,29 @@ def _is_loopback(host: str) -> bool:
     return address in ipaddress.ip_network("127.0.0.0/8") if address.version == 4 else str(address) == "::1"
 
 
+class Reply(NamedTuple):
+    """A whole reply of a model."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    """Empty unless token probabilities were asked for."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Form]):
+    """A reply in the form asked for.
+
+    Attributes:
+        form: the reply, parsed and checked.
+        text: the reply as it came.
+        tokens: of the text, with their likeliest alternatives; empty unless asked for.
+    """
+
+    form: Form
+    text: str
+    tokens: tuple[Token, ...]
+
+
 class Client:
     """One model on one OpenAI-compatible server; use it as an asynchronous context manager."""
 
@@ -159,7 +188,15 @@ class Client:
     async def ask(
         self, messages: Sequence[Mapping[str, Any]], form: type[Form], *, max_tokens: int, seeds: Sequence[int]
     ) -> Form:
-        """One answer in the form asked for, decoded at temperature 0; after a bad reply the next seed is tried.
+        """One answer in the form asked for; see `ask_scored`, which this is without the tokens."""
+        return (await self._ask(self._body(messages, form, max_tokens), form, seeds)).form
+
+    async def ask_scored(
+        self, messages: Sequence[Mapping[str, Any]], form: type[Form], *, max_tokens: int, seeds: Sequence[int]
+    ) -> Answer[Form]:
+        """One answer in the form asked for with its tokens and their likeliest alternatives.
+
+        It is decoded at temperature 0; after a bad reply the next seed is tried, at `RETRY_TEMPERATURE`.
 
         Args:
             messages: in the protocol's shape.
@@ -171,20 +208,26 @@ class Client:
             JudgeUnavailable: no answer; see its codes.
             JudgeReplyError: the request is rejected, or every reply was bad (the last one's code).
         """
+        body = {**self._body(messages, form, max_tokens), "logprobs": True, "top_logprobs": TOP_TOKENS}
+        return await self._ask(body, form, seeds)
+
+    def _body(self, messages: Sequence[Mapping[str, Any]], form: type[BaseModel], max_tokens: int) -> dict[str, Any]:
         schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
-        body = {
+        return {
             "messages": list(messages),
             "response_format": {"type": "json_schema", "json_schema": schema},
             "max_completion_tokens": max_tokens,
-            "temperature": 0,
         }
-        for seed in seeds[:-1]:
+
+    async def _ask(self, body: dict[str, Any], form: type[Form], seeds: Sequence[int]) -> Answer[Form]:
+        for attempt, seed in enumerate(seeds, 1):
             try:
-                return self._parsed(await self.complete(seed=seed, **body), form)
+                reply = await self.complete(seed=seed, temperature=RETRY_TEMPERATURE if attempt > 1 else 0, **body)
+                return Answer(self._parsed(reply.text, form), *reply)
             except JudgeReplyError as error:
-                if error.code == "rejected":
+                if error.code == "rejected" or attempt == len(seeds):
                     raise
-        return self._parsed(await self.complete(seed=seeds[-1], **body), form)
+        raise ValueError("at least one seed is needed")
 
     def _parsed(self, text: str, form: type[Form]) -> Form:
         try:
@@ -192,8 +235,8 @@ class Client:
         except ValidationError as error:
             raise JudgeReplyError("malformed", f"{self.url}: not a {form.__name__}: {text[:200]!r}", text) from error
 
-    async def complete(self, **body: Any) -> str:
-        """The text of one whole reply.
+    async def complete(self, **body: Any) -> Reply:
+        """One whole reply.
 
         Args:
             body: of the chat completion request, without the model.
@@ -205,14 +248,17 @@ class Client:
         async with self._slots:
             reply = await self._send(body)
         try:
-            text, finish, model = reply.choices[0].message.content, reply.choices[0].finish_reason, reply.model
+            choice, model = reply.choices[0], reply.model
+            text, finish, listed = choice.message.content, choice.finish_reason, choice.logprobs
         except (AttributeError, IndexError, TypeError) as error:
             raise JudgeReplyError("malformed", f"{self.url}: the reply is no chat completion", str(reply)) from error
         if model != self.model:
             raise JudgeUnavailable("wrong-model", f"{self.url}: asked for {self.model}, {model} answered")
         if finish != "stop" or text is None:
             raise JudgeReplyError("truncated", f"{self.url}: the reply ended by {finish}, not by itself", text or "")
-        return text
+        if body.get("logprobs") and not (listed and listed.content):
+            raise JudgeUnavailable("no-probabilities", f"{self.url}: the server does not tell token probabilities")
+        return Reply(text, _tokens(listed))
 
     async def _send(self, body: dict[str, Any]) -> Any:
         fault = JudgeUnavailable("unreachable", f"{self.url}: not asked")
@@ -242,6 +288,13 @@ class Client:
         if error.status_code == 404:
             return JudgeUnavailable("wrong-model", f"{self.url}: does the server serve {self.model}? {error}")
         return JudgeReplyError("rejected", f"{self.url}: {error}", error.response.text)
+
+
+def _tokens(listed: Any) -> tuple[Token, ...]:
+    return tuple(
+        Token(each.token, each.logprob, tuple((other.token, other.logprob) for other in each.top_logprobs))
+        for each in (listed.content if listed and listed.content else ())
+    )
 
 
 def retry_after(header: str | None) -> float | None:

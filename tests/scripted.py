@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import log
 from typing import Any
 
 Act = Callable[["Handler", dict[str, Any]], None]
@@ -78,6 +79,27 @@ def says(text: str | Callable[[dict[str, Any]], str], finish: str = "stop", mode
         choice = {"index": 0, "finish_reason": finish, "message": message}
         reply = {"id": "1", "object": "chat.completion", "created": 0, "model": model or body["model"]}
         handler.send(200, json.dumps({**reply, "choices": [choice]}).encode())
+
+    return act
+
+
+def tells(*tokens: tuple[str, dict[str, float]]) -> Act:
+    """A whole chat completion of tokens with the probabilities of what might have stood in their place."""
+    text = "".join(token for token, _ in tokens)
+    listed = [
+        {
+            "token": token,
+            "logprob": log(alternatives[token]),
+            "top_logprobs": [{"token": other, "logprob": log(p)} for other, p in alternatives.items()],
+        }
+        for token, alternatives in tokens
+    ]
+
+    def act(handler: Handler, body: dict[str, Any]) -> None:
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        choice["logprobs"] = {"content": listed}
+        reply = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        handler.send(200, json.dumps(reply).encode())
 
     return act
 

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from email.utils import formatdate
+from math import log
 from time import sleep, time
 
 import pytest
 from lrrg.agent.client import Client, JudgeReplyError, JudgeUnavailable, Limits, RefusedURL, checked, retry_after
 from lrrg.pipelines.settings import load
-from lrrg.tests.scripted import Act, Server, fails, hangs, resets, says, sends, serving, stops_midway
+from lrrg.tests.scripted import Act, Server, fails, hangs, resets, says, sends, serving, stops_midway, tells
 from pydantic import BaseModel
 
 MESSAGES = [{"role": "user", "content": "how many?"}]
@@ -122,9 +123,26 @@ def test_a_bad_reply_is_asked_for_again_with_the_next_seed(act: Act, code: str):
     with serving(act, GOOD) as server:
         assert ask(server, seeds=(5, 6))[0].errors == 3
     assert [body["seed"] for body in server.asked] == [5, 6]
+    assert server.asked[0]["temperature"] == 0 < server.asked[1]["temperature"]
     with serving(act) as server, pytest.raises(JudgeReplyError) as caught:
         ask(server, seeds=(5, 6))
     assert (caught.value.code, len(server.asked)) == (code, 2)
+
+
+def test_tokens_come_with_their_alternatives():
+    async def run(url: str):
+        async with Client(url, "judge") as client:
+            return await client.ask_scored(MESSAGES, Count, max_tokens=16, seeds=(0,))
+
+    with serving(tells(('{"errors":', {'{"errors":': 1.0}), ("3", {"3": 0.5, "1": 0.25}), ("}", {"}": 1.0}))) as server:
+        answer = asyncio.run(run(server.url))
+    assert (answer.form, answer.text) == (Count(errors=3), '{"errors":3}')
+    assert (server.asked[0]["logprobs"], server.asked[0]["top_logprobs"]) == (True, 5)
+    assert [token.text for token in answer.tokens] == ['{"errors":', "3", "}"]
+    assert dict(answer.tokens[1].top) == pytest.approx({"3": log(0.5), "1": log(0.25)})
+    with serving(GOOD) as server, pytest.raises(JudgeUnavailable) as caught:
+        asyncio.run(run(server.url))
+    assert caught.value.code == "no-probabilities"
 
 
 def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch):
