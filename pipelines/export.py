@@ -16,10 +16,10 @@ from ..benchmark.cases import Case
 from ..benchmark.ladder import Ladder
 from ..benchmark.spec import Spec
 from .errors import SettingsError
+from .report_prompt import CONTEXT, PROMPT, ask
 from .store import write_parquet
 
 FORMATS = ("parquet", "r2gen", "sharegpt")
-PROMPT = "report.v1"
 CASES, MANIFEST = "cases.parquet", "manifest.json"
 R2GEN_SPLITS = {"train": "train", "validate": "val", "test": "test"}
 COLUMNS = {
@@ -44,7 +44,6 @@ COLUMNS = {
     "comparison": "VARCHAR",
     "covariates": "MAP(VARCHAR, DOUBLE)",
 }
-CONTEXT = ("indication", "history", "technique", "comparison")
 
 
 @dataclass(frozen=True)
@@ -178,11 +177,11 @@ def _sharegpt(rows: Sequence[Mapping[str, Any]], out: Path, spec: Spec) -> list[
 
 
 def _chat(row: Mapping[str, Any], prompt: prompts.Prompt, spec: Spec) -> dict[str, Any]:
-    asked = prompt.fill({"section": spec.target, "view": row["view"], **{name: row[name] for name in CONTEXT}})
+    asked = ask(row, spec.target, prompt)
     return {
         "messages": [
-            {"role": "system", "content": prompt.system},
-            {"role": "user", "content": f"<image>{asked}"},
+            {"role": "system", "content": asked.system},
+            {"role": "user", "content": f"<image>{asked.user}"},
             {"role": "assistant", "content": row["reference"]},
         ],
         "images": [row["image_path"]],

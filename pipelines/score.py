@@ -1,6 +1,5 @@
 """`lrrg score`: predictions of report models against a materialised benchmark, with floors, intervals and endpoints."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,9 @@ from ..benchmark.labeler import label, signature
 from ..benchmark.metrics import METRICS
 from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of, twin_tests
 from ..benchmark.tokens import PROTOCOLS
+from .benchmark_files import read_materials
 from .errors import SettingsError
-from .export import CASES, MANIFEST
 from .model_metrics import Found, Source
-from .store import read_parquet
 from .view import Advance
 
 METRICS_VERSION = 1
@@ -177,17 +175,7 @@ def read_benchmark(splits: Path) -> Benchmark:
     Raises:
         SettingsError: the folder holds no benchmark, or its cases are not those of its manifest.
     """
-    path, manifest_path = splits / CASES, splits / MANIFEST
-    if not path.is_file() or not manifest_path.is_file():
-        raise SettingsError(f"{splits}: no {CASES} and {MANIFEST}; name a folder that lrrg splits wrote")
-    try:
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-        described = manifest["files"][CASES]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{manifest_path}: not a manifest of lrrg splits; run it again") from error
-    if hashlib.sha256(path.read_bytes()).hexdigest() != described:
-        raise SettingsError(f"{path}: not the file {MANIFEST} describes; run lrrg splits again")
-    rows = read_parquet(path)
+    rows, manifest = read_materials(splits)
     return Benchmark([_case(row) for row in rows], {row["image_id"]: row["fingerprint"] for row in rows}, manifest)
 
 

@@ -50,7 +50,7 @@ class AdaptSection(Section):
     parts: tuple[Part, ...] = Field(
         ("language", "vision", "projector"),
         min_length=1,
-        description="parts that learn, the rest is frozen; vLLM serves adapters on `language` only, merged models always",
+        description="parts that learn, others stay frozen; vLLM takes adapters on `language` only",
     )
     rank: int = Field(16, ge=1, description="of the adapters")
     alpha: float = Field(32.0, gt=0, description="scale of the adapters; their output is multiplied by alpha / rank")
@@ -63,7 +63,7 @@ class ImageSection(Section):
     min_pixels: int = Field(56 * 56, ge=28 * 28, description="smaller films are enlarged to so many pixels")
     max_pixels: int = Field(1024 * 28 * 28, ge=28 * 28, description="larger films are reduced to so many pixels")
     side: int = Field(
-        1280, ge=64, description="long side to which a film is reduced before a training defect is drawn into it"
+        1280, ge=64, description="long side to which a film is reduced in training, before a defect is drawn into it"
     )
 
 
@@ -77,7 +77,9 @@ class DataSection(Section):
     paired: bool = Field(
         False, description="low films are twins of the high ones: the study's own low film, else a spoilt copy"
     )
+    target_tokens: int = Field(512, ge=8, description="of a report at most; a longer one is cut and teaches no end")
     workers: int = Field(0, ge=0, description="processes that read films ahead; 0 reads them in the training process")
+    kept: int = Field(512, ge=0, description="reduced films that each of these processes keeps in memory")
 
 
 class AugmentSection(Section):
