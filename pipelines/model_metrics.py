@@ -120,7 +120,7 @@ def sources(
     if radeval and python:
         found.append(RadEval(radeval.split(","), python))
     if judge and model:
-        from ..agent.client import Limits
+        from ..agent.server import Limits
         from .report_judge import ReportJudge
 
         found.append(ReportJudge(judge, model, Limits(**load().client.model_dump())))

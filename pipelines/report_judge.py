@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..agent.client import Client, JudgeReplyError, Limits, checked
+from ..agent.client import Client
+from ..agent.faults import JudgeReplyError
+from ..agent.server import Limits, checked
 from ..benchmark.model_metrics import MOST_ERRORS, Pair, value_metric
 from ..prompts import load
 from .errors import ModelMetricError

@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -18,10 +19,14 @@ class Section(BaseModel):
 
 
 class ReadSettings(Section):
-    """Limits of one image file; beyond them it is `unreadable`, not a reason to stop."""
+    """Where films may be read from, and limits of one file; beyond them it is `unreadable`, not a reason to stop."""
 
     max_bytes: int = Field(200_000_000, gt=0, description="largest file read, in bytes")
     max_pixels: int = Field(100_000_000, gt=0, description="largest image decoded, in pixels")
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://[\w.:\[\]-]+/?$", description="http(s)://HOST:PORT of an object store of one's own"
+    )
+    allow_hosts: tuple[str, ...] = Field((), description="hosts beyond this machine whose object stores may be read")
 
 
 class AnnotateSettings(Section):
@@ -46,9 +51,32 @@ class ClientSettings(Section):
     allow_hosts: tuple[str, ...] = Field((), description="hosts beyond this machine that may be sent films and reports")
     connect_seconds: float = Field(5.0, gt=0, description="until a connection stands")
     read_seconds: float = Field(60.0, gt=0, description="of silence, after which an attempt is given up")
-    attempts: int = Field(10, ge=1, le=100, description="of one request, the first included")
+    attempts: int = Field(10, ge=1, le=100, description="of one request at each server, the first included")
     longest_wait: float = Field(60.0, gt=0, description="seconds between two attempts at most")
-    concurrency: int = Field(8, gt=0, description="requests under way at once")
+    patience: float = Field(300.0, ge=0, description="seconds to wait for a lost server while no other is left")
+    concurrency: int = Field(8, gt=0, description="requests under way at once, at each server")
+
+
+class ServeSettings(Section):
+    """How model servers of our own are started; none of it can change an answer."""
+
+    environment: Path | None = Field(None, description="virtual environment with vLLM, instead of those looked in")
+    host: str = Field("127.0.0.1", description="address to listen on: this machine's, or one in client.allow_hosts")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any that is free")
+    start_seconds: float = Field(900.0, gt=0, description="until a server has to be ready, loading included")
+    restarts: int = Field(5, ge=0, description="of a server that dies, in a row at most")
+    logs: Path = Field(Path.home() / ".local" / "state" / "lrrg", description="folder for the servers' logs")
+
+
+class JudgeSettings(Section):
+    """The vision-language judge: where it is served, which films it sees, how long it may look."""
+
+    urls: tuple[str, ...] = Field((), description="servers of one model, http://HOST:PORT/v1; none: no judge is asked")
+    model: str | None = Field(None, description="name under which it is served (default: the first the server lists)")
+    prompt: str | None = Field(None, description="name of its prompt (default: the one that fits the model)")
+    when: Literal["all", "uncertain"] = Field("all", description="which films it sees")
+    audit: float = Field(0.01, ge=0, le=1, description="fraction of the clear films it sees under `uncertain`")
+    looks: int | None = Field(None, ge=0, le=8, description="more looks it may ask for (default: as its prompt says)")
 
 
 class Settings(BaseSettings):
@@ -62,6 +90,8 @@ class Settings(BaseSettings):
     agent: AgentSettings = AgentSettings()  # pyright: ignore[reportCallIssue]
     annotate: AnnotateSettings = AnnotateSettings()  # pyright: ignore[reportCallIssue]
     client: ClientSettings = ClientSettings()  # pyright: ignore[reportCallIssue]
+    judge: JudgeSettings = JudgeSettings()  # pyright: ignore[reportCallIssue]
+    serve: ServeSettings = ServeSettings()  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def settings_customise_sources(

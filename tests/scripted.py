@@ -19,9 +19,23 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"
 
+    def do_GET(self) -> None:
+        self.server.looked.append(self.path)
+        if self.server.closing.is_set():
+            resets(self, {})
+        elif self.path == "/health":
+            self.send(self.server.health, b"")
+        elif self.path == "/v1/models":
+            listed = [{"id": name, "object": "model", "root": root} for name, root in self.server.models.items()]
+            self.send(200, json.dumps({"object": "list", "data": listed}).encode())
+        else:
+            self.send(404, b"{}")
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.next_act(body)(self, body)
+        # A connection kept alive outlives the listening socket.
+        act = resets if self.server.closing.is_set() else self.server.next_act(body)
+        act(self, body)
 
     def send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -36,14 +50,23 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Knows its script and what it was asked."""
+    """Knows its script and what it was asked.
+
+    Attributes:
+        models: served, with where each came from.
+        health: status of the page `/health`.
+        asked: the bodies of all requests; `looked`: the paths of all pages that were fetched.
+    """
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, script: Sequence[Act]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.asked, self.closing = list(script), list[dict[str, Any]](), threading.Event()
+    def __init__(self, script: Sequence[Act], port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.models: dict[str, str | None] = {"judge": "/weights/judge"}
+        self.health = 200
+        self.script, self.asked, self.looked = list(script), list[dict[str, Any]](), list[str]()
+        self.closing = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -57,9 +80,9 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(*script: Act) -> Iterator[Server]:
-    """A server that is gone afterwards."""
-    server = Server(script)
+def serving(*script: Act, port: int = 0) -> Iterator[Server]:
+    """A server of the model `judge` that is gone afterwards; on a free port, or on that of one that is gone."""
+    server = Server(script, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -13,10 +13,10 @@ FLOORS = {"tools": 0, "prompts": 0, "agent": 1, "benchmark": 1, "pipelines": 2}
 FENCES = {
     "langgraph": ("agent/",),
     "langsmith": ("agent/",),
-    "openai": ("agent/client.py",),
+    "openai": ("agent/server.py",),
     "duckdb": ("pipelines/store",),
     "matplotlib": ("pipelines/figures.py", "pipelines/overview.py"),
-    "httpx2": ("agent/client.py",),
+    "httpx2": ("agent/server.py",),
     "torch": ("pipelines/finetune/", "pipelines/bridges/"),
     "transformers": ("pipelines/finetune/", "pipelines/bridges/"),
     "tokenizers": ("pipelines/finetune/", "pipelines/bridges/"),

@@ -7,7 +7,9 @@ from math import log
 from time import sleep, time
 
 import pytest
-from lrrg.agent.client import Client, JudgeReplyError, JudgeUnavailable, Limits, RefusedURL, checked, retry_after
+from lrrg.agent.client import Client
+from lrrg.agent.faults import JudgeReplyError, JudgeUnavailable, RefusedURL
+from lrrg.agent.server import Limits, checked, retry_after
 from lrrg.pipelines.settings import load
 from lrrg.tests.scripted import Act, Server, fails, hangs, resets, says, sends, serving, stops_midway, tells
 from pydantic import BaseModel

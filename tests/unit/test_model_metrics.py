@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lrrg.agent.client import RefusedURL
+from lrrg.agent.faults import RefusedURL
 from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.metrics import LABELS

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lrrg.agent.client import JudgeUnavailable, Limits
+from lrrg.agent.faults import JudgeUnavailable
+from lrrg.agent.server import Limits
 from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.cli import app
@@ -33,13 +34,13 @@ def counts(body: dict) -> str:
 
 def test_each_pair_is_asked_about_once_and_its_errors_added_up():
     with serving(says(counts)) as server:
-        found = ReportJudge(server.url, "m", Limits(concurrency=4))([*PAIRS, *PAIRS])
+        found = ReportJudge(server.url, "judge", Limits(concurrency=4))([*PAIRS, *PAIRS])
     (metric,) = found.metrics
     assert max(Counter(body["messages"][1]["content"] for body in server.asked).values()) == 1
     assert len(server.asked) == len(PAIRS)
     assert metric.better == "lower"
     assert {body["temperature"] for body in server.asked} == {0}
-    assert found.signature["llm-judge"].startswith("m@report_judge.v1#")
+    assert found.signature["llm-judge"].startswith("judge@report_judge.v1#")
     texts, references = zip(*PAIRS, strict=True)
     values = metric.statistics(Corpus(texts, references, lambda _: pytest.fail("rule14 was asked")))[:, 0]
     assert values.tolist() == [1 + text.count("1") for text in texts]
@@ -51,14 +52,14 @@ def test_one_pair_without_a_valid_reply_stops_the_run(reply: str):
         return reply if "candidate 7" in body["messages"][1]["content"] else counts(body)
 
     with serving(says(mostly)) as server, pytest.raises(ModelMetricError) as caught:
-        ReportJudge(server.url, "m", Limits(concurrency=4))(PAIRS)
+        ReportJudge(server.url, "judge", Limits(concurrency=4))(PAIRS)
     assert caught.value.code == "malformed"
     assert [body["seed"] for body in server.asked if "candidate 7" in body["messages"][1]["content"]] == [0, 1, 2]
 
 
 def test_a_server_that_is_gone_stops_the_run():
     with serving(fails(404)) as server, pytest.raises(JudgeUnavailable):
-        ReportJudge(server.url, "m", Limits(concurrency=4))(PAIRS)
+        ReportJudge(server.url, "judge", Limits(concurrency=4))(PAIRS)
     assert len(server.asked) <= 4
 
 
@@ -73,12 +74,12 @@ def splits(tmp_path_factory) -> Path:
 
 def test_score_carries_the_judges_metric_through(splits: Path):
     with serving(says(counts)) as server:
-        chosen = sources(None, None, None, server.url, "m")
+        chosen = sources(None, None, None, server.url, "judge")
         scores = score(splits, [], Options(draws=100), lambda done=1, **counts: None, chosen)
     rows = [row for row in scores.rows if row.metric == "judge_errors"]
     assert all(row.value >= 1 for row in rows if row.quantity == "value")
     assert {row.track for row in rows} >= {"T1", "T5"}
-    assert "|llm-judge:m@report_judge.v1#" in scores.signature
+    assert "|llm-judge:judge@report_judge.v1#" in scores.signature
     assert "Lower is better: judge_errors." in markdown(scores)
     assert any(row["metric"] == "judge_errors" for row in card(scores)["headline"])
 
