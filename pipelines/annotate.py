@@ -1,30 +1,31 @@
 """The main job: a verdict for every image of the catalog that has none yet."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from ..agent import graph
 from ..agent.policy import Policy, load
 from ..agent.state import ImageRef
 from ..tools import TOOLS
 from ..tools.image import READER_VERSION
-from .batch import Batch, Write
-from .engine import Advance, Outcome, Work, run
+from .engines import Advance, Engine, Job, Outcome, Work
+from .engines.local import Local
+from .engines.outcome import stoppable
 from .errors import SettingsError
-from .pool import Pool
+from .judging import identify
 from .recipe import Recipe, Run, begin_run, build_recipe
 from .settings import Settings
 from .store import Pending, ShardWriter, Store
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
-LANES_PER_WORKER = 2
-"""Images under way for each worker: while one is measured, the agent decides on another."""
+Record = Store | ShardWriter
+"""Where a run's start and end are recorded."""
 PAGE = 1024
 """Images whose stored readings are looked up at once."""
 
@@ -59,18 +60,19 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def recipe_of(chosen: Policy) -> Recipe:
-    """The recipe of a run by the tools of this version and the policy chosen."""
-    return build_recipe(reader=READER_VERSION, tools=TOOLS, policy=json.loads(chosen.canonical()))
+def recipe_of(chosen: Policy, judge: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a run by the tools of this version, the policy chosen and the judge asked."""
+    return build_recipe(reader=READER_VERSION, tools=TOOLS, policy=json.loads(chosen.canonical()), judge=judge)
 
 
 def count_pending(db: Path, settings: Settings, order: Order) -> int:
     """Images that `annotate` would take on; changes nothing.
 
     Raises:
+        JudgeUnavailable: the judge cannot be reached.
         StoreError: the database cannot be read.
     """
-    recipe = recipe_of(load(settings.agent.policy))
+    recipe = recipe_of(load(settings.agent.policy), identify(settings))
     with Store.open(db, read_only=True) as store:
         return len(_pending(db, store, recipe, order))
 
@@ -81,28 +83,28 @@ def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> 
     A reading stored under another recipe with the same tools is decided on anew without opening the file.
 
     Raises:
+        JudgeUnavailable: the judge cannot be reached, now or any more.
         StoreError: the database cannot be opened or written; what was committed stays.
         PoolError: worker processes do not start.
         ToolError: a tool broke; verdicts finished before it are committed.
     """
     chosen = load(settings.agent.policy)
-    recipe = recipe_of(chosen)
+    recipe = recipe_of(chosen, identify(settings))
     with Store.open(db, read_only=order.shard is not None, create=False) as store:
         if order.shard is None:
             store.register_recipe(recipe)
         images = _pending(db, store, recipe, order)
         outcome = Outcome(failure_limit=settings.annotate.max_failures * len(images))
         if len(images):
-            this_run = begin_run(recipe, settings.model_dump(mode="json"))
-            sink = _sink(db, store, recipe, this_run, order)
-            write = partial(sink.write, recipe_id=recipe.recipe_id, run_id=this_run.run_id)
-            exit_code = 1
-            try:
-                with progress("annotate", len(images)) as advance:
-                    asyncio.run(_work(chosen, settings, _with_readings(store, recipe, images), write, outcome, advance))
-                exit_code = outcome.exit_code
-            finally:
-                sink.end_run(this_run.run_id, exit_code)
+            job = Job(settings, chosen, recipe, begin_run(recipe, settings.model_dump(mode="json")))
+            work = _with_readings(store, recipe, images)
+            with (
+                _engine(db, store, job, order) as (engine, record),
+                stoppable(outcome, signal.SIGINT, signal.SIGTERM),
+                _recorded(record, job.run, outcome),
+                progress("annotate", len(images)) as advance,
+            ):
+                engine.run(work, job, outcome, advance)
     return outcome
 
 
@@ -121,22 +123,30 @@ def shard_folder(db: Path) -> Path:
     return db.with_name(db.name + ".shards")
 
 
-async def _work(
-    chosen: Policy, settings: Settings, work: Work, write: Write, outcome: Outcome, advance: Advance
-) -> None:
-    how = settings.annotate
-    async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
-        decide = partial(graph.decide, graph.build(pool.measure, chosen))
-        batch = Batch(write, how.batch_rows, how.batch_seconds)
-        await run(decide, work, batch, outcome, lanes=how.workers * LANES_PER_WORKER, advance=advance)
+@contextmanager
+def _engine(db: Path, store: Store, job: Job, order: Order) -> Iterator[tuple[Engine, Record]]:
+    """Who does the work, and where its run is recorded: only one process may write a database, others write files."""
+    ids = {"recipe_id": job.recipe.recipe_id, "run_id": job.run.run_id}
+    if order.shard is None:
+        yield Local(partial(store.write, **ids)), store
+    else:
+        with ShardWriter.open(shard_folder(db), job.recipe) as writer:
+            yield Local(partial(writer.write, **ids)), writer
 
 
-def _sink(db: Path, store: Store, recipe: Recipe, this_run: Run, order: Order) -> Store | ShardWriter:
-    """Where verdicts go: the database, or files beside it, because only one process may write a database."""
-    if order.shard is not None:
-        return ShardWriter(shard_folder(db), recipe, this_run)
-    store.start_run(this_run)
-    return store
+@contextmanager
+def _recorded(record: Record, run: Run, outcome: Outcome) -> Iterator[None]:
+    """Record that a run began, and how it ended whatever ends it."""
+    record.start_run(run)
+    exit_code = 1
+    try:
+        yield
+        exit_code = outcome.exit_code
+    except (RuntimeError, OSError) as error:
+        exit_code = 4 if hasattr(error, "code") else 1
+        raise
+    finally:
+        record.end_run(run.run_id, exit_code)
 
 
 def _pending(db: Path, store: Store, recipe: Recipe, order: Order) -> Pending:

@@ -15,7 +15,7 @@ import psutil
 from lrrg.agent.policy import DOMAINS
 from lrrg.pipelines import settings
 from lrrg.pipelines.annotate import Order, annotate
-from lrrg.pipelines.engine import Outcome
+from lrrg.pipelines.engines import Outcome
 from lrrg.pipelines.store import Store
 from lrrg.tests.poison import encoded, picture
 

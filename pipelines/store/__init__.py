@@ -12,15 +12,25 @@ from numpy.typing import NDArray
 from ...agent.state import Reading, Verdict
 from ...benchmark.cases import Case
 from ..errors import StoreError
+from ..places import Location
 from ..recipe import Recipe, Run
 from ..records import CatalogRow, LabelRow, ReadRow, ReportRow
 from . import benchmark, catalog, reads, runs, shards, verdicts
 from .benchmark import read_parquet, write_parquet
 from .connection import connect, now, translated
 from .pending import Pending, pending, stored_readings
-from .shards import ShardWriter
+from .shards import ShardWriter, shard_files
 
-__all__ = ["Pending", "Result", "ShardWriter", "Store", "StoreError", "read_parquet", "write_parquet"]
+__all__ = [
+    "Pending",
+    "Result",
+    "ShardWriter",
+    "Store",
+    "StoreError",
+    "read_parquet",
+    "shard_files",
+    "write_parquet",
+]
 
 
 class Result(NamedTuple):
@@ -63,7 +73,7 @@ class Store:
             for each in (*store._cursors, store._connection):
                 each.close()
 
-    def add_images(self, root: Path, rows: Iterable[CatalogRow]) -> int:
+    def add_images(self, root: Location, rows: Iterable[CatalogRow]) -> int:
         """Add the images of the folder `root` that are not in the catalog yet; returns how many were.
 
         Raises:
@@ -140,9 +150,18 @@ class Store:
         Each file is one transaction and is merged once; of two verdicts on an image the later written counts.
 
         Raises:
-            StoreError: `missing` (no shard file there), `shard` (a broken file, or images of another catalog).
+            StoreError: `missing` (no shard file there), `shard` (a broken file, one whose run is not described beside
+                it, or images of another catalog).
         """
         return shards.ingest(self._connection, folder)
+
+    def merge_shard(self, path: Path) -> int:
+        """Merge one shard file of a run that this database knows; returns how many verdicts were new.
+
+        Raises:
+            StoreError: `shard`, as for `ingest`.
+        """
+        return shards.merge_shard(self._connection, path)
 
     def replace_cases(self, cases: Iterable[Case]) -> None:
         """Make `cases` the benchmark that `lrrg_split` shows."""

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,51 +26,71 @@ from .verdicts import merge, stage, verdict_rows
 
 
 class ShardWriter:
-    """Writes verdicts into a folder as shard files; many processes may share the folder."""
+    """Writes verdicts into a folder as shard files; many processes may share the folder. Get it from `open`."""
 
-    def __init__(self, folder: Path, recipe: Recipe, run: Run):
+    def __init__(self, folder: Path, recipe: Recipe, connection: duckdb.DuckDBPyConnection):
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / f"recipe-{recipe.recipe_id}.json", canonical(asdict(recipe)))
-        self._run = run
-        self._describe({})
-        self._connection = duckdb.connect(config=OFFLINE)
-        create_schema(self._connection)
+        self._recipe = recipe
+        self._connection = connection
+        self._runs: dict[str, Run] = {}
 
-    def write(self, found: Sequence[Verdict], recipe_id: str, run_id: str) -> None:
-        """Write one shard file; it is on disk when this returns.
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, recipe: Recipe) -> Iterator["ShardWriter"]:
+        """Write verdicts of one recipe into `folder`, which is made where it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(config=OFFLINE) as connection:
+            create_schema(connection)
+            yield cls(folder, recipe, connection)
+
+    def start_run(self, run: Run) -> None:
+        """Describe in the folder how the verdicts of a run are made, without which they cannot be ingested."""
+        _write_whole(self.folder / f"recipe-{self._recipe.recipe_id}.json", canonical(asdict(self._recipe)))
+        self._runs[run.run_id] = run
+        self._describe(run, {})
+
+    def write(self, found: Sequence[Verdict], recipe_id: str, run_id: str) -> Path:
+        """Write one shard file; it is on disk when this returns its path.
 
         Raises:
             StoreError: `disk-full`, `read-only-folder`.
         """
         stage(self._connection, verdict_rows(found, recipe_id, run_id))
-        part = self.folder / f"{run_id}.tmp"
+        part = self.folder / f"{run_id}.{secrets.token_hex(4)}.tmp"
         with translated(self.folder):
             self._connection.execute(f"COPY batch TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
-        _publish(part, self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet")
+        path = self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet"
+        _publish(part, path)
+        return path
 
     def end_run(self, run_id: str, exit_code: int) -> None:
-        """Record in the folder that the run ended."""
-        self._describe({"ended_at": now().isoformat(), "exit_code": exit_code})
+        """Record in the folder that a run started here ended."""
+        self._describe(self._runs.pop(run_id), {"ended_at": now().isoformat(), "exit_code": exit_code})
 
-    def _describe(self, end: Mapping[str, Any]) -> None:
-        about = {**asdict(self._run), "started_at": self._run.started_at.isoformat(), **end}
-        _write_whole(self.folder / f"run-{self._run.run_id}.json", canonical(about))
+    def _describe(self, run: Run, end: Mapping[str, Any]) -> None:
+        about = {**asdict(run), "started_at": run.started_at.isoformat(), **end}
+        _write_whole(self.folder / f"run-{run.run_id}.json", canonical(about))
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The shard files of a folder, whole ones alone; none where there is no such folder."""
+    return sorted(folder.glob(VERDICTS))
 
 
 def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
     """Merge what the database does not have yet; see `Store.ingest`."""
-    shards = sorted(folder.glob(VERDICTS))
+    shards = shard_files(folder)
     if not shards:
         raise StoreError("missing", f"{folder}: no {VERDICTS}; name a folder that annotate --shard wrote")
-    runs = [_run(path) for path in sorted(folder.glob("run-*.json"))]
-    for run, end in runs:
+    for path in sorted(folder.glob("run-*.json")):
+        run, end = _run(path)
         recipe = Recipe(**_described(folder / f"recipe-{run.recipe_id}.json"))
         register_recipe(connection, recipe, run.started_at)
         start_run(connection, run)
         if end:
             end_run(connection, run.run_id, end["exit_code"], datetime.fromisoformat(end["ended_at"]))
-    return sum(_ingest(connection, path) for path in shards)
+    merged = {name for (name,) in connection.execute("SELECT name FROM ingested_shard").fetchall()}
+    return sum(merge_shard(connection, path) for path in shards if path.name not in merged)
 
 
 def _run(path: Path) -> tuple[Run, Mapping[str, Any]]:
@@ -86,7 +107,8 @@ def _described(path: Path) -> Any:
         raise StoreError("shard", f"{path}: missing or broken; copy the folder of shards again") from error
 
 
-def _ingest(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def merge_shard(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Merge one shard file and its ledger row; see `Store.merge_shard`."""
     digest = _sha256(path)
     if connection.execute("FROM ingested_shard WHERE sha256 = ?", [digest]).fetchall():
         return 0
@@ -96,12 +118,19 @@ def _ingest(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
             connection.execute(_NEWER, [str(path)])
         except duckdb.Error as error:
             raise StoreError("shard", f"{path}: not a whole shard file; remove it and annotate again") from error
-        stranger = connection.execute("SELECT image_id FROM batch ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
-        if stranger:
-            raise StoreError("shard", f"{path}: image {stranger[0][0]} is not in this database's catalog")
+        _refuse_strangers(connection, path)
         merged = merge(connection)
         connection.execute("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", [digest, path.name, merged, now()])
     return merged
+
+
+def _refuse_strangers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    image = connection.execute("SELECT image_id FROM batch ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
+    if image:
+        raise StoreError("shard", f"{path}: image {image[0][0]} is not in this database's catalog")
+    run = connection.execute("SELECT run_id FROM batch ANTI JOIN run USING (run_id, recipe_id) LIMIT 1").fetchall()
+    if run:
+        raise StoreError("shard", f"{path}: run-{run[0][0]}.json is missing beside it; copy the folder of shards again")
 
 
 _NEWER = """

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from lrrg.agent.state import ImageRef, Reading, Verdict
-from lrrg.pipelines.batch import Batch
-from lrrg.pipelines.engine import Outcome, run
+from lrrg.pipelines.engines import Outcome
+from lrrg.pipelines.engines.batch import Batch
+from lrrg.pipelines.engines.unit import decide_all
 from lrrg.pipelines.errors import StoreError
 
 IMAGES = [ImageRef(f"film{index:02d}", "") for index in range(40)]
@@ -45,7 +46,9 @@ def run_all(
 
     async def go() -> None:
         work = iter([(image, None) for image in IMAGES])
-        await run(decide, work, Batch(table.write, rows, seconds), outcome, lanes=3, advance=lambda *_, **__: None)
+        await decide_all(
+            decide, work, Batch(table.write, rows, seconds), outcome, lanes=3, advance=lambda *_, **__: None
+        )
 
     asyncio.run(go())
     return outcome

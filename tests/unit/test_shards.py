@@ -19,10 +19,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def write_shards(folder: Path, found: list[list[Verdict]], run: Run) -> None:
-    writer = ShardWriter(folder, RECIPE, run)
-    for verdicts in found:
-        writer.write(verdicts, RECIPE.recipe_id, run.run_id)
-    writer.end_run(run.run_id, 0)
+    with ShardWriter.open(folder, RECIPE) as writer:
+        writer.start_run(run)
+        for verdicts in found:
+            writer.write(verdicts, RECIPE.recipe_id, run.run_id)
+        writer.end_run(run.run_id, 0)
 
 
 def test_shards_give_the_table_one_writer_gives(store: Store, tmp_path: Path):
@@ -84,6 +85,7 @@ def test_a_half_written_shard_is_no_shard(store: Store, tmp_path: Path):
         ("recipe-*.json", Path.unlink),
         ("recipe-*.json", lambda path: path.write_text("{")),
         ("run-*.json", lambda path: path.write_text("{")),
+        ("run-*.json", Path.unlink),
     ],
 )
 def test_shards_that_do_not_say_how_they_were_made_are_refused(store: Store, tmp_path: Path, name: str, spoil):

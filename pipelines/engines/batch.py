@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from ..agent.state import Verdict
+from ...agent.state import Verdict
 
-Write = Callable[[Sequence[Verdict]], None]
+Write = Callable[[Sequence[Verdict]], object]
 
 
 class Batch:
@@ -33,18 +33,24 @@ class Batch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Commit the rest, even when the block was cancelled or broke: what was computed is not lost."""
-        try:
-            async with self._commits:
-                self._clock.cancel()
-            self._raise_missed()
-            await self._flush()
-        finally:
-            self._thread.shutdown()
+        """Commit the rest, whatever ended the block and however often this is cancelled: nothing computed is lost."""
+        self._clock.cancel()
+        last = asyncio.create_task(self._commit())
+        cancelled: asyncio.CancelledError | None = None
+        while not last.done():
+            try:
+                await asyncio.wait([last])
+            except asyncio.CancelledError as again:
+                cancelled = again
+        self._thread.shutdown()
+        last.result()
+        if cancelled:
+            raise cancelled
 
     async def add(self, verdict: Verdict) -> None:
         """Take one verdict; waits for the commit where it completes a batch."""
-        self._raise_missed()
+        if self._clock.done():
+            self._clock.result()  # a commit on the clock has nobody who waits for it: its error surfaces here
         self._waiting.append(verdict)
         if len(self._waiting) >= self._rows:
             await self._flush()
@@ -54,14 +60,17 @@ class Batch:
             await asyncio.sleep(self._seconds)
             await self._flush()
 
-    def _raise_missed(self) -> None:
-        """A commit on the clock has nobody who waits for it: its error surfaces here."""
-        if self._clock.done():
-            self._clock.result()
-
     async def _flush(self) -> None:
+        """Commit what waits; a commit under way outlives the task that asked for it."""
+        await asyncio.shield(asyncio.create_task(self._commit()))
+
+    async def _commit(self) -> None:
         async with self._commits:
             rows, self._waiting = self._waiting, []
-            if rows:
-                # Shielded: a commit under way outlives the task that asked for it.
-                await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._write, rows))
+            if not rows:
+                return
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._write, rows)
+            except BaseException:
+                self._waiting = rows + self._waiting  # the last commit tries once more, and says what is wrong
+                raise
