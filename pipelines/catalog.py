@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from .adapters import ADAPTERS, Adapter, Dataset, DatasetError
 from .adapters.base import Found
+from .places import Location
 from .records import ReportRow
 from .sections import reading
 from .store import Store
@@ -53,11 +53,12 @@ class Summary:
         return counts + [(f"{what} {name}", count) for what, tally in parts.items() for name, count in tally.items()]
 
 
-def catalog(root: Path, store: Store, reports: Path | None, advance: Found) -> Summary:
+def catalog(root: Location, store: Store, reports: Location | None, advance: Found) -> Summary:
     """Register every image below `root`; running again adds what is new and fills in what was missing.
 
     Args:
-        root: a MIMIC-CXR-JPG or MIMIC-CXR tree, another known data set, or any folder of PNG, JPEG and DICOM files.
+        root: a MIMIC-CXR-JPG or MIMIC-CXR tree, another known data set, or any folder of PNG, JPEG and
+            DICOM files; a prefix in an object store too.
         store: database opened for writing.
         reports: folder or zip of report texts, where they are not in the root.
         advance: told of each image found, and of reports as they are read.
@@ -77,7 +78,7 @@ def catalog(root: Path, store: Store, reports: Path | None, advance: Found) -> S
     return _summary(adapter, found, new, report_count, label_count, by_reading)
 
 
-def adapter_of(root: Path) -> Adapter:
+def adapter_of(root: Location) -> Adapter:
     """The adapter that recognises the folder; any folder has one."""
     return next(adapter for adapter in ADAPTERS if adapter.recognises(root))
 

@@ -5,12 +5,13 @@ import gzip
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import IO, Protocol
 
 from ..errors import SettingsError
+from ..places import Entry, Location, ObjectPath
 from ..records import CatalogRow, LabelRow, ReportRow
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
@@ -73,8 +74,8 @@ class Adapter:
     """
 
     name: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path, Path | None, Found], Dataset]
+    recognises: Callable[[Location], bool]
+    read: Callable[[Location, Location | None, Found], Dataset]
 
 
 @dataclass
@@ -90,8 +91,10 @@ class Scan:
     dangling: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
-    def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
+    def entries(self, folder: Location | str) -> Sequence[Entry]:
         """The visible entries of a folder by name, links last; links that lead nowhere are counted and left out."""
+        if isinstance(folder, ObjectPath):
+            return [entry for entry in folder.entries() if not entry.name.startswith(".")]
         try:
             with os.scandir(folder) as found:
                 visible = [entry for entry in found if not entry.name.startswith(".")]
@@ -102,7 +105,7 @@ class Scan:
         self.dangling += len(visible) - len(living)
         return sorted(living, key=lambda entry: (entry.is_symlink(), entry.name))
 
-    def report(self, root: Path) -> list[str]:
+    def report(self, root: Location) -> list[str]:
         """All warnings of the scan."""
         links = [f"{root}: {self.dangling} links lead nowhere; they are left out"] if self.dangling else []
         return self.warnings + links
@@ -116,13 +119,13 @@ def _leads_somewhere(link: os.DirEntry[str]) -> bool:
     return True
 
 
-def table_path(root: Path, name: str) -> Path | None:
+def table_path(root: Location, name: str) -> Location | None:
     """A table of the data set, compressed or unpacked; None where it is absent."""
     bare = name.removesuffix(".gz")
     return next((root / each for each in (f"{bare}.gz", bare) if (root / each).is_file()), None)
 
 
-def table(path: Path, *required: str) -> Iterator[Mapping[str, str]]:
+def table(path: Location, *required: str) -> Iterator[Mapping[str, str]]:
     """Rows of a (gzipped) CSV or TSV file with a header line.
 
     Raises:
@@ -140,10 +143,10 @@ def table(path: Path, *required: str) -> Iterator[Mapping[str, str]]:
         raise DatasetError("bad-table", f"{path}: cannot be read to its end ({error}); download it again") from error
 
 
-def opened(path: Path) -> TextIO:
+def opened(path: Location) -> IO[str]:
     """Text of a plain or gzipped file, a byte-order mark left out."""
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        return gzip.open(path if isinstance(path, Path) else path.open("rb"), "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 

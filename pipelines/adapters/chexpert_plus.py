@@ -7,9 +7,9 @@ fetched. One of the two must be on disk, not both. `report_fixed.json` brings Ch
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from ..places import Location
 from ..records import LabelRow, ReportRow
 from .base import Adapter, Dataset, DatasetError, Found, table, table_path
 from .folder import image_id
@@ -27,12 +27,12 @@ _COMPONENTS = 4
 _SPLITS = {"train": "train", "valid": "validate", "test": "test"}
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds the release's table."""
     return table_path(root, TABLE) is not None
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the images with their reports, split and labels.
 
     Raises:
@@ -43,7 +43,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return join(root, _listed(root), _COMPONENTS, found)
 
 
-def _listed(root: Path) -> Iterator[Listed]:
+def _listed(root: Location) -> Iterator[Listed]:
     labels = _labels(root / LABELS) if (root / LABELS).is_file() else {}
     path = table_path(root, TABLE) or root / TABLE
     required = ("path_to_image", "frontal_lateral", "ap_pa", "deid_patient_id", "split", *_SECTIONS.values())
@@ -70,7 +70,7 @@ def _report(study: str, row: Mapping[str, str], path: str) -> ReportRow:
     return ReportRow(study, row["deid_patient_id"], path, history=history, **texts)
 
 
-def _labels(path: Path) -> dict[str, list[LabelRow]]:
+def _labels(path: Location) -> dict[str, list[LabelRow]]:
     """CheXbert labels by study, from one JSON object a line; null stands for unmentioned."""
     labels: dict[str, list[LabelRow]] = defaultdict(list)
     with path.open(encoding="utf-8") as lines:

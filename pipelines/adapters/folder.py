@@ -3,17 +3,21 @@
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ..places import Entry, Location, ObjectEntry, ObjectPath, at_once, below
 from ..records import CatalogRow
 from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Found, Scan, study_date, whole
 
 _HEADER_TAGS = ["PatientID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime"]
+HEADER_BYTES = 64 << 10
+"""Of an object, asked for first: most headers are a few KB, and the pixels behind them are not needed."""
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """Every image below `root`; DICOM files bring patient, study, view, size and date from their header.
 
     A file counts as DICOM by its suffix, or by its magic number where it has none (archives often name files by UID).
@@ -28,7 +32,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
         )
     scan = Scan()
     paths = image_files(root, scan, found)
-    images = [_row(root, image_id, path) for image_id, path in by_id(paths).items()]
+    images = list(at_once(root, lambda each: _row(root, *each), by_id(paths).items()))
     if not images:
         raise DatasetError("no-images", f"{root}: no PNG, JPEG or DICOM file below it")
     warnings = scan.report(root)
@@ -38,7 +42,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return Dataset(images, warnings=warnings)
 
 
-def image_files(root: Path, scan: Scan, found: Found) -> list[str]:
+def image_files(root: Location, scan: Scan, found: Found) -> list[str]:
     """Paths of the images below `root`, relative to it and in a fixed order; hidden files and folders are left out.
 
     Every real folder is read once, however many links lead to it, so that link loops end.
@@ -48,7 +52,7 @@ def image_files(root: Path, scan: Scan, found: Found) -> list[str]:
         before = len(paths)
         for entry in entries:
             if _is_image(entry):
-                paths.append(os.path.relpath(entry.path, root).replace(os.sep, "/"))
+                paths.append(_below(root, entry))
             elif entry.is_file():
                 scan.others[Path(entry.name).suffix or "no suffix"] += 1
         found(len(paths) - before)
@@ -79,36 +83,64 @@ def image_id(path: str) -> str:
     return stem if f"{dot}{suffix}".lower() in SUFFIXES else path
 
 
-def _folders(root: Path, scan: Scan) -> Iterator[list[os.DirEntry[str]]]:
-    seen: set[tuple[int, int]] = set()
-    waiting = [str(root)]
+def _folders(root: Location, scan: Scan) -> Iterator[Sequence[Entry]]:
+    seen: set[object] = set()
+    waiting: list[str | ObjectPath] = [str(root) if isinstance(root, Path) else root]
     while waiting:
         folder = waiting.pop()
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        itself = _identity(folder)
+        if itself in seen:
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(itself)
         entries = scan.entries(folder)
         yield entries
         waiting += (entry.path for entry in reversed(entries) if entry.is_dir())
 
 
-def _is_image(entry: os.DirEntry[str]) -> bool:
+def _identity(folder: str | ObjectPath) -> object:
+    """Equal for two names of one folder; an object store has no links."""
+    if isinstance(folder, ObjectPath):
+        return folder.key
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
+
+
+def _below(root: Location, entry: Entry) -> str:
+    """Path relative to the root, with forward slashes."""
+    if isinstance(entry, ObjectEntry):
+        return below(root, entry.path)
+    return os.path.relpath(entry.path, str(root)).replace(os.sep, "/")
+
+
+def _is_image(entry: Entry) -> bool:
     suffix = Path(entry.name).suffix.lower()
     if suffix in SUFFIXES:
         return entry.is_file()
-    if (suffix and not suffix[1:].isdigit()) or not entry.is_file() or not os.access(entry.path, os.R_OK):
+    if (suffix and not suffix[1:].isdigit()) or not entry.is_file():
+        return False
+    if isinstance(entry, ObjectEntry):
+        return entry.path.head(132)[128:] == b"DICM"
+    if not os.access(entry.path, os.R_OK):
         return False
     with Path(entry.path).open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"
 
 
-def _row(root: Path, image_id: str, path: str) -> CatalogRow:
+def _row(root: Location, image_id: str, path: str) -> CatalogRow:
     is_dicom = not path.lower().endswith((".jpg", ".jpeg", ".png"))
     return CatalogRow(image_id, path, **_header(root / path)) if is_dicom else CatalogRow(image_id, path)
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _header(path: Location) -> dict[str, Any]:
+    """What a DICOM header says, from an object's first bytes where they hold it."""
+    if isinstance(path, Path):
+        return _parsed(path)
+    start = path.head(HEADER_BYTES)
+    found = _parsed(BytesIO(start))
+    return found if len(start) < HEADER_BYTES or found.get("columns") else _parsed(BytesIO(path.read_bytes()))
+
+
+def _parsed(path: Path | BytesIO) -> dict[str, Any]:
     """What a DICOM header says; nothing where it is broken, since annotating will give that file its error code."""
     from pydicom import dcmread
     from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -136,4 +168,9 @@ def _time(value: str | None) -> str | None:
     return value.partition(".")[0].ljust(6, "0") if value else None
 
 
-FOLDER = Adapter("folder", Path.is_dir, read)
+def recognises(root: Location) -> bool:
+    """Whether it is a folder at all."""
+    return root.is_dir()
+
+
+FOLDER = Adapter("folder", recognises, read)

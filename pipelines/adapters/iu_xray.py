@@ -7,9 +7,9 @@ A study is a patient: the collection has one each. There is no official split.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree
 
+from ..places import Location, read_each
 from ..records import LabelRow, ReportRow
 from .base import Adapter, Dataset, DatasetError, Found, table
 from .folder import image_id
@@ -21,12 +21,12 @@ PROJECTIONS = "indiana_projections.csv"
 _SECTIONS = ("comparison", "indication", "findings", "impression")
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds the reports in one of the two forms."""
     return (root / XML_FOLDER).is_dir() or (root / REPORTS).is_file()
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the images with their reports and MeSH codes.
 
     Raises:
@@ -37,21 +37,25 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return join(root, _xml(root) if (root / XML_FOLDER).is_dir() else _kaggle(root), 1, found)
 
 
-def _xml(root: Path) -> Iterator[Listed]:
-    for path in sorted((root / XML_FOLDER).glob("*.xml")):
+def _xml(root: Location) -> Iterator[Listed]:
+    folder = root / XML_FOLDER
+    names = sorted(path.name for path in folder.glob("*.xml"))
+    for name, content in zip(names, read_each(folder, names), strict=True):
         try:
-            document = ElementTree.parse(path).getroot()
+            document = ElementTree.fromstring(content)
         except ElementTree.ParseError as error:
-            raise DatasetError("bad-table", f"{path}: cannot be read ({error}); unpack the reports again") from error
-        study = f"CXR{path.stem}"
+            raise DatasetError(
+                "bad-table", f"{folder / name}: cannot be read ({error}); unpack the reports again"
+            ) from error
+        study = f"CXR{name.removesuffix('.xml')}"
         texts = {each.get("Label", "").lower(): prose(each.text) for each in document.iter("AbstractText")}
-        report = ReportRow(study, study, f"{XML_FOLDER}/{path.name}", **{name: texts.get(name) for name in _SECTIONS})
+        report = ReportRow(study, study, f"{XML_FOLDER}/{name}", **{each: texts.get(each) for each in _SECTIONS})
         labels = _labels(study, [each.text or "" for each in document.iterfind("MeSH/major")])
         for image in document.iter("parentImage"):
             yield Listed(image.get("id", ""), {"subject_id": study, "study_id": study}, report, labels)
 
 
-def _kaggle(root: Path) -> Iterator[Listed]:
+def _kaggle(root: Location) -> Iterator[Listed]:
     reports: dict[str, ReportRow] = {}
     labels: dict[str, list[LabelRow]] = {}
     for row in table(root / REPORTS, "uid", "MeSH", *_SECTIONS):

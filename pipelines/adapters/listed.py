@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from ..places import Location
 from ..records import CatalogRow, LabelRow, ReportRow
 from .base import Dataset, DatasetError, DuplicateIdError, Found, Scan
 from .folder import by_id, image_files
@@ -27,7 +27,7 @@ class Listed:
     labels: Iterable[LabelRow] = field(default_factory=tuple)
 
 
-def join(root: Path, listed: Iterable[Listed], components: int, found: Found) -> Dataset:
+def join(root: Location, listed: Iterable[Listed], components: int, found: Found) -> Dataset:
     """Rows of the images on disk, each with what the list says about it.
 
     Args:
@@ -70,7 +70,7 @@ def prose(text: str | None) -> str | None:
     return " ".join((text or "").split()) or None
 
 
-def no_reports_elsewhere(reports: Path | None) -> None:
+def no_reports_elsewhere(reports: Location | None) -> None:
     """Refuse report texts from elsewhere: these data sets bring their own.
 
     Raises:

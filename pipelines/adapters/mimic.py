@@ -10,10 +10,11 @@ The provider list of MIMIC-CXR is not read: who ordered or read a film says noth
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from sys import intern
 from typing import Any, TypeVar
 
+from ..places import Location
 from ..records import CatalogRow, LabelRow
 from .base import (
     Adapter,
@@ -46,13 +47,13 @@ _RENAMED = {"Airspace Opacity": "Lung Opacity"}
 _Value = TypeVar("_Value")
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds a MIMIC-CXR tree (or is its `files` folder), or one of its tables."""
     tables = (METADATA, SPLIT, RECORDS, FILE_NAMES)
     return has_groups(root / "files") or has_groups(root) or any(table_path(root, name) for name in tables)
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the tree and join it with its tables.
 
     Raises:
@@ -72,7 +73,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return Dataset(images, report_rows(root, texts, subjects), labels, missing, warnings)
 
 
-def _images(root: Path, tree: Tree) -> tuple[list[CatalogRow], int]:
+def _images(root: Location, tree: Tree) -> tuple[list[CatalogRow], int]:
     """Rows in the tree's order, and how many images the tables list that the tree lacks."""
     details, absent = _joined(root, METADATA, tree, _detail)
     splits, absent_by_split = _joined(root, SPLIT, tree, _split)
@@ -87,7 +88,7 @@ def _images(root: Path, tree: Tree) -> tuple[list[CatalogRow], int]:
 
 
 def _joined(
-    root: Path, name: str, tree: Tree, pick: Callable[[Mapping[str, str]], _Value]
+    root: Location, name: str, tree: Tree, pick: Callable[[Mapping[str, str]], _Value]
 ) -> tuple[dict[str, _Value], int]:
     """What a table says about the images of the tree, and how many others it lists."""
     path = table_path(root, name)
@@ -126,7 +127,7 @@ def _shared(value: str | None) -> str | None:
     return intern(value) if value else None
 
 
-def _listed(root: Path) -> Iterator[str]:
+def _listed(root: Location) -> Iterator[str]:
     """Every dicom_id of the release by its list of records or of file names, whichever is there.
 
     Documents disagree on the record list's column names, so the one that speaks of DICOM identifiers is taken.
@@ -144,7 +145,7 @@ def _listed(root: Path) -> Iterator[str]:
             yield from (PurePosixPath(line.strip()).stem for line in lines)
 
 
-def _labels(root: Path, name: str, studies: Mapping[str, str]) -> Iterator[LabelRow]:
+def _labels(root: Location, name: str, studies: Mapping[str, str]) -> Iterator[LabelRow]:
     """Published labels of the catalogued studies; every column that is no identifier is a finding."""
     path = table_path(root, name)
     for row in table(path, "study_id") if path else ():
@@ -155,7 +156,7 @@ def _labels(root: Path, name: str, studies: Mapping[str, str]) -> Iterator[Label
                     yield LabelRow(study, LABELERS[name], _RENAMED.get(column, column), int(float(value)))
 
 
-def _lacking(root: Path, has_reports: bool) -> list[str]:
+def _lacking(root: Location, has_reports: bool) -> list[str]:
     gives = _DETAILS | {name: f"labels by {labeler}" for name, labeler in LABELERS.items()}
     absent = [f"{name} ({what})" for name, what in gives.items() if table_path(root, name) is None]
     absent += [] if has_reports else [f"{ZIP} (report texts)"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..places import Location, ObjectPath, below, read_each
 from ..records import ReportRow
 from ..sections import sections
 from .base import DatasetError
@@ -26,7 +27,7 @@ class Reports:
         paths: name inside `source` by study.
     """
 
-    source: Path
+    source: Location
     paths: Mapping[str, str]
 
     def texts(self, studies: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -37,16 +38,17 @@ class Reports:
         """
         wanted = [(study, path) for study, path in self.paths.items() if study in studies]
         if self.source.is_dir():
-            yield from ((study, _text((self.source / path).read_bytes())) for study, path in wanted)
+            contents = read_each(self.source, (path for _, path in wanted))
+            yield from ((study, _text(content)) for (study, _), content in zip(wanted, contents, strict=True))
             return
         try:
-            with zipfile.ZipFile(self.source) as archive:
+            with self.source.open("rb") as file, zipfile.ZipFile(file) as archive:
                 yield from ((study, _text(archive.read(path))) for study, path in wanted)
         except (zipfile.BadZipFile, zlib.error) as error:
             raise _unusable(self.source, str(error)) from error
 
 
-def find_reports(root: Path, given: Path | None, lying: Mapping[str, str]) -> Reports:
+def find_reports(root: Location, given: Location | None, lying: Mapping[str, str]) -> Reports:
     """Where the reports of a tree are: what the caller names, else the zip in the root, else what lies in the tree.
 
     Raises:
@@ -63,25 +65,28 @@ def find_reports(root: Path, given: Path | None, lying: Mapping[str, str]) -> Re
     return reports
 
 
-def report_rows(root: Path, reports: Reports, subjects: Mapping[str, str]) -> Iterator[ReportRow]:
+def report_rows(root: Location, reports: Reports, subjects: Mapping[str, str]) -> Iterator[ReportRow]:
     """The sectioned reports of the studies in `subjects` (study → patient)."""
-    place = reports.source.relative_to(root) if reports.source.is_relative_to(root) else reports.source.resolve()
-    prefix = "" if place == Path() else f"{place.as_posix()}/"
+    place = below(root, reports.source)
+    prefix = f"{place}/" if place else ""
     for study, text in reports.texts(subjects):
         parts = sections(text, study)
         texts = {name: parts.get(name) for name in _FIELDS}
         yield ReportRow(study, subjects[study], prefix + reports.paths[study], **texts)
 
 
-def _members(archive: Path) -> list[str]:
+def _members(archive: Location) -> list[str]:
     try:
-        with zipfile.ZipFile(archive) as names:
+        with archive.open("rb") as file, zipfile.ZipFile(file) as names:
             return names.namelist()
     except zipfile.BadZipFile as error:
         raise _unusable(archive, str(error)) from error
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Location) -> Iterator[str]:
+    if isinstance(folder, ObjectPath):
+        yield from folder.files()
+        return
     for parent, _, names in os.walk(folder):
         relative = Path(parent).relative_to(folder)
         yield from ((relative / name).as_posix() for name in names)
@@ -95,5 +100,5 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
-def _unusable(source: Path, why: str) -> DatasetError:
+def _unusable(source: Location, why: str) -> DatasetError:
     return DatasetError("bad-reports", f"{source}: {why}; name {ZIP} or the folder it was unpacked to")

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
+from ..places import Location, ObjectPath
 from .base import DuplicateIdError, Found, Scan
 
 _GROUP = re.compile(r"p\d{2}")
@@ -35,13 +35,13 @@ class Tree(Scan):
     reports: dict[str, str] = field(default_factory=dict)
 
 
-def has_groups(folder: Path) -> bool:
+def has_groups(folder: Location) -> bool:
     """Whether `folder` holds groups of patients: p10/p10000032."""
     groups = (each for each in folder.glob("p[0-9][0-9]") if each.is_dir())
     return any(_PATIENT.fullmatch(each.name) for group in groups for each in group.iterdir())
 
 
-def scan(root: Path, found: Found) -> Tree:
+def scan(root: Location, found: Found) -> Tree:
     """Walk the levels of the tree; no file is opened, and none that does not exist is asked for.
 
     Raises:
@@ -58,7 +58,7 @@ def scan(root: Path, found: Found) -> Tree:
     return tree
 
 
-def _scan_patient(tree: Tree, relative: str, folder: str, subject_id: str) -> None:
+def _scan_patient(tree: Tree, relative: str, folder: str | ObjectPath, subject_id: str) -> None:
     for entry in tree.entries(folder):
         if report := _REPORT.fullmatch(entry.name):
             tree.reports[report[1]] = f"{relative}/{entry.name}"

@@ -6,8 +6,8 @@ impression, indication, history, technique, comparison), on one of its images or
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from ..places import Location
 from ..records import ReportRow
 from .base import Adapter, Dataset, DatasetError, Found, study_date, study_time, table, table_path
 from .folder import image_id
@@ -19,12 +19,12 @@ SECTIONS = ("findings", "impression", "indication", "history", "technique", "com
 _WHOLE_PATH = 999
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds the table."""
     return table_path(root, NAME) is not None
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the images with what the table says of each.
 
     Raises:
@@ -35,7 +35,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return join(root, _listed(root), _WHOLE_PATH, found)
 
 
-def _listed(root: Path) -> Iterator[Listed]:
+def _listed(root: Location) -> Iterator[Listed]:
     path = table_path(root, NAME)
     for row in table(path, "image", "study_id") if path else ():
         split = (row.get("split") or "").strip().lower()

@@ -5,8 +5,8 @@ Reports are Spanish, stemmed and without sections: they become the `last_paragra
 
 import ast
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from ..places import Location
 from ..records import LabelRow, ReportRow
 from .base import Adapter, Dataset, Found, study_date, table, table_path, whole
 from .folder import image_id
@@ -17,12 +17,12 @@ _VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "LATERAL", "COSTAL
 _ABSENT = ("", "None", "nan")
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds the data set's table."""
     return table_path(root, TABLE) is not None
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the images with their reports and radiographic findings.
 
     Raises:
@@ -33,7 +33,7 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return join(root, _listed(root), 1, found)
 
 
-def _listed(root: Path) -> Iterator[Listed]:
+def _listed(root: Location) -> Iterator[Listed]:
     path = table_path(root, TABLE) or root / TABLE
     for row in table(path, "ImageID", "StudyID", "PatientID", "Projection", "Report", "Labels"):
         study, patient = row["StudyID"], row["PatientID"]

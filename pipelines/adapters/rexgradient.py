@@ -6,9 +6,9 @@ A path starts with the patient: deid_png/<patient>/<accession>/studies/<study>/s
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+from ..places import Location, below
 from ..records import ReportRow
 from .base import Adapter, Dataset, DatasetError, Found, study_date
 from .folder import image_id
@@ -20,12 +20,12 @@ _SECTIONS = {"findings": "Findings", "impression": "Impression", "comparison": "
 _COMPONENTS = 8
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Location) -> bool:
     """Whether the folder holds the metadata of a split, beside the images or in `metadata/`."""
     return bool(_tables(root))
 
 
-def read(root: Path, reports: Path | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """List the images with their reports and split.
 
     Raises:
@@ -36,13 +36,13 @@ def read(root: Path, reports: Path | None, found: Found) -> Dataset:
     return join(root, _listed(root), _COMPONENTS, found)
 
 
-def _tables(root: Path) -> dict[str, Path]:
+def _tables(root: Location) -> dict[str, Location]:
     names = {split: f"{split}_metadata_view_position.json" for split in _SPLITS}
     places = {split: (root / "metadata" / name, root / name) for split, name in names.items()}
     return {split: path for split, paths in places.items() for path in paths if path.is_file()}
 
 
-def _listed(root: Path) -> Iterator[Listed]:
+def _listed(root: Location) -> Iterator[Listed]:
     for split, path in _tables(root).items():
         for study, record in _records(path).items():
             try:
@@ -53,7 +53,7 @@ def _listed(root: Path) -> Iterator[Listed]:
                 yield _image(root, path, split, study, record, name, view)
 
 
-def _records(path: Path) -> dict[str, Any]:
+def _records(path: Location) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -61,7 +61,7 @@ def _records(path: Path) -> dict[str, Any]:
 
 
 def _image(
-    root: Path, path: Path, split: str, study: str, record: Mapping[str, Any], name: str, view: str | None
+    root: Location, path: Location, split: str, study: str, record: Mapping[str, Any], name: str, view: str | None
 ) -> Listed:
     key = "/".join(image_id(name).split("/")[-_COMPONENTS:])
     patient = key.partition("/")[0]
@@ -74,7 +74,7 @@ def _image(
         "procedure": record.get("StudyDescription"),
     }
     texts = {section: prose(record.get(column)) for section, column in _SECTIONS.items()}
-    return Listed(key, details, ReportRow(study, patient, path.relative_to(root).as_posix(), **texts))
+    return Listed(key, details, ReportRow(study, patient, below(root, path), **texts))
 
 
 REXGRADIENT = Adapter("ReXGradient-160K", recognises, read)

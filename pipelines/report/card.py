@@ -6,6 +6,7 @@ from typing import Any
 from ... import __version__
 from ...agent.policy import Policy, load
 from ...agent.state import ASPECTS
+from ..places import Location
 from ..settings import Settings
 from .against import beyond_usual
 from .group import open_film
@@ -16,7 +17,7 @@ SIDE = 1024
 Steps = list[tuple[str, dict[str, Any]]]
 
 
-def write_card(image: Path, steps: Steps, settings: Settings, out: Path) -> None:
+def write_card(image: Location, steps: Steps, settings: Settings, out: Path) -> None:
     """Write the card of an image that `explain` has just decided on. It shows the film: it is for this machine only.
 
     Args:
@@ -39,7 +40,7 @@ def write_card(image: Path, steps: Steps, settings: Settings, out: Path) -> None
         "steps": [{"step": step, "found": _brief(found)} for step, found in steps],
         "told": told,
         "cuts": _cuts(policy, told.get("intensity_domain")),
-        "picture": picture(open_film(image, settings.read), SIDE) if "regime" in told else None,
+        "picture": picture(open_film(str(image), settings.read), SIDE) if "regime" in told else None,
     }
     write_page(out, "card", f"{image.name}: image quality", data)
 

@@ -10,10 +10,11 @@ from ... import __version__
 from ...agent.policy import Policy
 from ...agent.state import ASPECTS
 from ...tools.film import Film
-from ...tools.image import ImageError, decode, read_bytes
+from ...tools.image import ImageError, decode
 from ..agreement import compare
 from ..errors import SettingsError
 from ..settings import ReadSettings
+from ..storage import read_bytes
 from ..store import Store, StoreError
 from ..view import Advance
 from . import distributions, facts
@@ -55,19 +56,19 @@ def _add_pictures(rows: list[dict[str, Any]], files: list[str], limits: ReadSett
     chosen = readable[:: -(-len(readable) // PICTURES) or 1]
     with progress("pictures", len(chosen)) as advance:
         for row, path in chosen:
-            row["picture"] = picture(open_film(Path(path), limits), SIDE)
+            row["picture"] = picture(open_film(path, limits), SIDE)
             advance()
     return len(chosen)
 
 
-def open_film(path: Path, limits: ReadSettings) -> Film:
+def open_film(path: str, limits: ReadSettings) -> Film:
     """Read a film that was read before.
 
     Raises:
         SettingsError: it is gone or has become unreadable.
     """
     try:
-        return decode(read_bytes(path, max_bytes=limits.max_bytes), max_pixels=limits.max_pixels)
+        return decode(read_bytes(path, limits), max_pixels=limits.max_pixels)
     except (ImageError, OSError) as error:
         raise SettingsError(f"{path}: no picture of it: {error}") from error
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ..errors import SettingsError
+from ..places import Location
 from ..records import CatalogRow, LabelRow, ReportRow
 from .connection import now, transaction
 
@@ -26,7 +26,7 @@ _SHOWN = ("subject_id", "study_id", "view_position", "official_split")
 """Columns of the catalog that `label` repeats."""
 
 
-def add_images(connection: duckdb.DuckDBPyConnection, root: Path, rows: Iterable[CatalogRow]) -> int:
+def add_images(connection: duckdb.DuckDBPyConnection, root: Location, rows: Iterable[CatalogRow]) -> int:
     """Add what the catalog does not have yet and update what it has; see `Store.add_images`."""
     _stage(connection, "image", CatalogRow, rows)
     with transaction(connection):
@@ -51,7 +51,7 @@ def _update(connection: duckdb.DuckDBPyConnection, table: str, names: Iterable[s
     )
 
 
-def _root_id(connection: duckdb.DuckDBPyConnection, root: Path) -> int:
+def _root_id(connection: duckdb.DuckDBPyConnection, root: Location) -> int:
     path = str(root.resolve())
     new = "INSERT OR IGNORE INTO root SELECT coalesce(max(root_id), 0) + 1, ?, ? FROM root"
     connection.execute(new, [path, now()])
