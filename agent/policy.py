@@ -5,18 +5,16 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from .rows import Domain, Judged, Reference, Regimes, Row, Rule, Severity, Term, Transform
+from .scores import Score
 from .state import ASPECTS, Aspect, Assessment, Regime
-
-Domain = Literal["linear", "presentation", "equalised"]
-Direction = Literal[-1, 1]
-Transform = Literal["identity", "log", "log1p"]
 
 DOMAINS: tuple[Domain, ...] = ("linear", "presentation", "equalised")
 UNKNOWN = "unknown"
@@ -41,98 +39,20 @@ class PolicyError(ValueError):
     code = "policy"
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Reference(_Row):
-    """What a measure is on films of one intensity domain and view group: z = (transform(value) - median) / scale."""
-
-    domain: Domain
-    group: str
-    measure: str
-    transform: Transform
-    median: float
-    scale: float = Field(gt=0)
-    """Robust standard deviation of the transformed measure (interquartile range / 1.349, with a floor)."""
-    films: int = Field(ge=1)
-    """Films behind the row."""
-
-
-class Severity(_Row):
-    """Where severity 1, 2 and 3 of an aspect begin on one measure; the worst measure counts."""
-
-    domain: Domain
-    aspect: Aspect
-    measure: str
-    on: Literal["z", "value"]
-    direction: Direction
-    """1 where larger is worse, -1 where smaller is."""
-    cuts: tuple[float, ...] = Field(min_length=1, max_length=3)
-
-    def grade(self, value: float) -> int:
-        """Severity of a z or a raw value, whichever the row goes by: the number of cuts it has passed."""
-        return sum(self.direction * value >= self.direction * cut for cut in self.cuts)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if any(self.direction * first > self.direction * second for first, second in pairwise(self.cuts)):
-            raise ValueError(f"cuts of {self.measure} do not get worse: {self.cuts}")
-        return self
-
-
-class Term(_Row):
-    """What a measure adds to the log-odds of low quality: weight * clip(direction * z, low, high).
-
-    The weight cannot be negative: `direction` says, from physics, which way is worse.
-    """
-
-    domain: Domain
-    measure: str
-    direction: Direction
-    low: float
-    high: float
-    weight: float = Field(ge=0)
-
-    def add(self, z: float) -> float:
-        """The contribution of a measure at `z`."""
-        return self.weight * min(max(self.direction * z, self.low), self.high)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"term of {self.measure}: low {self.low} is above high {self.high}")
-        return self
-
-
-class Regimes(_Row):
-    """Quality below `low` is low, from `high` on high, between them borderline."""
-
-    low: float = Field(ge=0, le=1)
-    high: float = Field(ge=0, le=1)
-
-
-class Rule(_Row):
-    """A severity that alone makes a film low or borderline, whatever its quality."""
-
-    aspect: Aspect
-    severity: int = Field(ge=1, le=3)
-    regime: Literal["low", "borderline"]
-
-
 class _Scale(NamedTuple):
     transform: Callable[[float], float]
     median: float
     scale: float
 
 
-class Policy(_Row):
+class Policy(Row):
     """Everything that turns raw measures into an assessment. Flat rows on purpose: each list is one SQL table.
 
     Attributes:
         views: view group by view position in upper case; any other view is `unknown`.
         bias: log-odds of low quality before any measure speaks, by intensity domain.
         band: quality from `band[0]` up to `band[1]` counts as uncertain.
+        judge: how a judge's scores join in; None where they decide severities alone.
     """
 
     name: str = Field(min_length=1)
@@ -145,6 +65,7 @@ class Policy(_Row):
     regimes: Regimes
     rules: tuple[Rule, ...]
     band: tuple[float, float]
+    judge: Judged | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -159,8 +80,8 @@ class Policy(_Row):
             raise ValueError(f"reference has no row for {', '.join(map(str, missing))}")
         if set(self.bias) != set(DOMAINS):
             raise ValueError(f"bias must be given for {', '.join(DOMAINS)}")
-        if self.regimes.low > self.regimes.high or self.band[0] > self.band[1]:
-            raise ValueError("regimes and band must ascend")
+        if self.band[0] > self.band[1]:
+            raise ValueError("band must ascend")
         return self
 
     @cached_property
@@ -204,9 +125,28 @@ class Policy(_Row):
         low, high = self.band
         return assessment.regime == "borderline" or low <= assessment.quality < high
 
+    def for_judge(self, model: str | None, revision: str | None = None, prompt_sha256: str = "") -> Self:
+        """The policy for runs with this judge (None: without one): a section that is true of another is left out."""
+        if self.judge is None or (self.judge.model, self.judge.revision, self.judge.prompt_sha256) == (
+            model,
+            revision,
+            prompt_sha256,
+        ):
+            return self
+        # Built anew: a copy would keep the hash that is already worked out.
+        return type(self)(**{**dict(self), "judge": None})
+
+    def tempered(self, raw: Mapping[Aspect, Score]) -> dict[Aspect, Score]:
+        """A judge's scores at the temperatures that make them true; as they are where the policy knows none."""
+        return self.judge.tempered(raw) if self.judge else dict(raw)
+
     def canonical(self) -> str:
         """One text for equal policies: JSON with sorted keys and no spaces."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(self._dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    def _dump(self) -> dict[str, Any]:
+        """Without what is None, so that a policy without a judge is the same text whether or not it might have one."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @cached_property
     def sha256(self) -> str:
@@ -215,7 +155,7 @@ class Policy(_Row):
 
     def text(self) -> str:
         """The policy as a JSON file that a person can read and compare: one row a line."""
-        fields = ",\n".join(f'  "{key}": {_rows(value)}' for key, value in self.model_dump(mode="json").items())
+        fields = ",\n".join(f'  "{key}": {_rows(value)}' for key, value in self._dump().items())
         return f"{{\n{fields}\n}}\n"
 
 
@@ -240,11 +180,29 @@ def assess(policy: Policy, measures: Mapping[str, float], intensity_domain: str,
             contributions[term.measure] = contributions.get(term.measure, 0.0) + term.add(z[term.measure])
     quality = _sigmoid(-policy.bias[intensity_domain] - sum(contributions.values()))
     severities = _grade(policy._severities[intensity_domain], measures, z)
-    by_quality: Regime = (
-        "low" if quality < policy.regimes.low else "borderline" if quality < policy.regimes.high else "high"
-    )
-    regime = worst([by_quality, policy.ruled(severities)])
+    regime = worst([policy.regimes.of(quality), policy.ruled(severities)])
     return Assessment(quality, regime, severities, contributions, z)
+
+
+def combine(policy: Policy, assessment: Assessment, raw: Mapping[Aspect, Score]) -> Assessment:
+    """What tools and judge together make of a film; as the tools have it where the policy does not know the judge.
+
+    Args:
+        policy: what to judge by.
+        assessment: by the tools, with whatever severities judge and tools have settled on.
+        raw: what the judge said, as the model gave it.
+    """
+    judge = policy.judge
+    if judge is None:
+        return assessment
+    odds = math.log(1 / min(max(assessment.quality, 1e-15), 1 - 1e-15) - 1)
+    contributions = {name: judge.tools * value for name, value in assessment.contributions.items()}
+    for aspect, score in judge.tempered(raw).items():
+        contributions[f"judge.{aspect}"] = judge.weights.get(aspect, 0.0) * score.severity
+    said = sum(value for name, value in contributions.items() if name not in assessment.contributions)
+    quality = _sigmoid(-judge.bias - judge.tools * odds - said)
+    regime = worst([judge.regimes.of(quality), policy.ruled(assessment.severities)])
+    return replace(assessment, quality=quality, regime=regime, contributions=contributions)
 
 
 def _grade(rows: list[Severity], measures: Mapping[str, float], z: Mapping[str, float]) -> dict[str, int]:

@@ -10,7 +10,7 @@ Source:
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .state import ASPECTS, Aspect
@@ -57,10 +57,20 @@ class Score(NamedTuple):
         """The likeliest severity; the milder one of equals."""
         return self.probabilities.index(max(self.probabilities))
 
+    def tempered(self, temperature: float) -> "Score":
+        """The score with its log-probabilities divided by a temperature: flatter above 1, sharper below.
 
-def scores(
-    text: str, tokens: Sequence[Token], temperatures: Mapping[Aspect, float] | None = None
-) -> dict[Aspect, Score]:
+        Source:
+            Guo et al., On calibration of modern neural networks, ICML 2017.
+        """
+        if temperature == 1:
+            return self
+        # Relative to the likeliest one, so that no power of it vanishes.
+        weights = [(p / self.confidence) ** (1 / temperature) for p in self.probabilities]
+        return Score(tuple(weight / sum(weights) for weight in weights))
+
+
+def scores(text: str, tokens: Sequence[Token]) -> dict[Aspect, Score]:
     """Read the score of every aspect that a reply grades.
 
     Tokens may split the JSON anywhere: those alternatives count that agree up to the digit and have one there. What
@@ -69,7 +79,6 @@ def scores(
     Args:
         text: the reply, valid JSON; each aspect occurs at most once as a key.
         tokens: of the reply; special ones may follow.
-        temperatures: by aspect, what the log-probabilities are divided by; 1 where absent.
 
     Raises:
         ScoreError: the tokens grade otherwise than the text.
@@ -86,7 +95,7 @@ def scores(
     for aspect in ASPECTS:
         if aspect in places:
             token, place = _token_at(tokens, places[aspect])
-            found[aspect] = Score(_digits(token, place, (temperatures or {}).get(aspect, 1.0)))
+            found[aspect] = Score(_digits(token, place))
     return found
 
 
@@ -104,7 +113,7 @@ def _token_at(tokens: Sequence[Token], position: int) -> tuple[Token, int]:
     raise AssertionError("the position lies beyond the text that the tokens spell")
 
 
-def _digits(token: Token, place: int, temperature: float) -> tuple[float, ...]:
+def _digits(token: Token, place: int) -> tuple[float, ...]:
     """Probability of each digit at a place of a token; the sampled token counts, listed or not."""
     found: dict[str, list[float]] = {digit: [] for digit in DIGITS}
     for text, logprob in {**dict(token.top), token.text: token.logprob}.items():
@@ -112,5 +121,5 @@ def _digits(token: Token, place: int, temperature: float) -> tuple[float, ...]:
             found[text[place]].append(logprob)
     highest = max(logprob for logprobs in found.values() for logprob in logprobs)
     # Relative to the likeliest alternative: the sampled one may be so unlikely that its probability is 0 as a float.
-    weights = [sum(math.exp(each - highest) for each in logprobs) ** (1 / temperature) for logprobs in found.values()]
+    weights = [sum(math.exp(each - highest) for each in logprobs) for logprobs in found.values()]
     return tuple(weight / sum(weights) for weight in weights)

@@ -7,7 +7,7 @@ fitted on: figures on those films are honest about the fit, not about this choic
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from ..agent.policy import Direction, Rule, Transform
+from ..agent.rows import Direction, Rule, Transform
 from ..agent.state import Aspect
 
 VIEWS: Mapping[str, str] = {

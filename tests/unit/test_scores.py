@@ -52,16 +52,15 @@ def test_the_split_of_the_reply_changes_nothing(shares, digits, cuts, glue):
     assert confidence(found.values()) == pytest.approx(min(max(p) for p in shares.values()))
 
 
-@given(SHARES, st.integers(0, 3), st.floats(0.2, 5))
-def test_a_temperature_flattens_or_sharpens_and_keeps_the_order(shares, digit, temperature):
-    tokens = spelled({"blur": digit}, {"blur": shares}, set())
-    plain = scores(reply({"blur": digit}), tokens)["blur"]
-    tempered = scores(reply({"blur": digit}), tokens, {"blur": temperature})["blur"]
+@given(SHARES, st.floats(0.2, 5))
+def test_a_temperature_flattens_or_sharpens_and_keeps_the_order(shares, temperature):
+    plain = Score(tuple(shares))
+    tempered = plain.tempered(temperature)
     assert sum(tempered.probabilities) == pytest.approx(1)
     assert tempered.grade == plain.grade
     assert (tempered.confidence - plain.confidence) * (1 - temperature) >= -1e-9
-    other = scores(reply({"blur": digit}), tokens, {"noise": temperature})["blur"]
-    assert other == plain
+    assert tempered.tempered(1 / temperature).probabilities == pytest.approx(plain.probabilities)
+    assert plain.tempered(1) == plain
 
 
 @given(SHARES, st.integers(0, 3))
