@@ -53,7 +53,7 @@ class AdaptSection(Section):
         description="parts that learn, others stay frozen; vLLM takes adapters on `language` only",
     )
     rank: int = Field(16, ge=1, description="of the adapters")
-    alpha: float = Field(32.0, gt=0, description="scale of the adapters; their output is multiplied by alpha / rank")
+    alpha: int = Field(32, gt=0, description="scale of the adapters; their output is multiplied by alpha / rank")
     dropout: Share = Field(0.0, description="of the adapters' inputs")
 
 
@@ -93,20 +93,71 @@ class AugmentSection(Section):
 
 
 class StrategySection(Section):
-    """How the two regimes' gradients become one step."""
+    """How the two regimes' gradients become one step; all but `name` belongs to `dual_loop`, `meta_rate` to `fish`."""
 
     name: Literal["sft_clean", "sft_mix", "sft_balanced", "dual_loop", "fish", "pcgrad"] = Field(
         "sft_balanced", description="what is done with the high and the low batch"
     )
+    mode: Literal["first_order", "finite_difference", "exact"] = Field(
+        "first_order",
+        description="`first_order` costs what plain fine-tuning costs; `finite_difference` has the whole gradient at "
+        "about twice that; `exact` is its reference and needs eager attention without checkpointing",
+    )
+    roles: Literal["high_low", "low_high", "alternating"] = Field(
+        "high_low", description="regime of the inner step, then of the outer loss"
+    )
+    reach: Literal["optimizer", "gradient"] = Field(
+        "optimizer", description="unit of alpha: the optimizer's last step, or the raw gradient"
+    )
+    alpha: float = Field(1.0, ge=0, description="length of the inner step, in units of reach")
+    consistency: float = Field(
+        0.0, ge=0, description="weight of 1 - cosine of the regimes' gradients; not in first_order, which cannot see it"
+    )
+    scope: Literal["global", "module"] = Field("global", description="what a cosine is taken over")
+    radius: float = Field(
+        0.003,
+        gt=0,
+        description="of a difference, relative to the length of all weights that learn; bfloat16 needs .003 to .01",
+    )
+    central: bool = Field(False, description="central differences: more exact, at three times the cost of plain")
+    anchor: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="decay of a running mean of the inner gradient to look ahead along; 0 takes this step's alone"
+    )
+    meta_rate: Share = Field(0.5, description="of the way of `fish`'s inner steps that is gone")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.mode == "first_order" and self.consistency:
+            raise ValueError(
+                "strategy.consistency > 0 needs its second derivatives: set strategy.mode to finite_difference"
+            )
+        if self.mode != "first_order" and self.anchor:
+            raise ValueError("strategy.anchor is for mode first_order: other modes differentiate the inner step")
+        return self
 
 
 class TrainSection(Section):
     """How long and how fast."""
 
     steps: int = Field(200, ge=1, description="optimizer steps")
-    batch_size: int = Field(8, ge=2, description="reports a step and process, both regimes together")
+    batch_size: int = Field(8, ge=2, description="reports a micro-step and process, both regimes together")
+    accumulation: int = Field(1, ge=1, description="micro-steps a step: together they are each regime's batch")
     learning_rate: float = Field(1e-4, gt=0, description="highest")
+    warmup: Share = Field(0.05, description="of the steps, in which the learning rate rises; then it falls as a cosine")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    gradient_norm: float = Field(1.0, ge=0, description="longest gradient, longer ones are shortened; 0 lets all be")
+    bfloat16: bool = Field(False, description="compute in bfloat16, the weights that learn stay float32")
+    gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
+    evaluate_every: int = Field(0, ge=0, description="steps between losses on validate and checkpoints; 0: none")
+    patience: int = Field(0, ge=0, description="validations without a better loss after which to stop; 0 never stops")
+    probe_every: int = Field(0, ge=0, description="steps between cosines on a fixed batch of validate; 0: none")
     seed: int = Field(0, ge=0, description="of weights that start at random, of order and of spoilt copies")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.patience and not self.evaluate_every:
+            raise ValueError("train.patience needs train.evaluate_every")
+        return self
 
 
 class Config(Section):

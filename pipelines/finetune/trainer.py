@@ -1,0 +1,267 @@
+"""The training loop: transformers' Trainer with our strategies in its step, and runs that go on bit for bit."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, logging
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..view import Advance
+from .config import Config
+from .dualloop import Strategy
+from .errors import StrategyError, TrainingError
+from .gradients import Batch, Objective
+from .loader import Loader
+from .objective import token_loss
+from .probe import probe
+from .progress import LOG, JsonLines, OwnState, Progress
+
+LOG_EVERY = 10
+PROBE_BATCHES = 8
+"""Batches of each regime that cosines are measured on."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run came to.
+
+    Attributes:
+        steps: optimizer steps done.
+        best_step: step whose weights the model has: that of the least loss on validate, or the last one.
+        best_loss: that loss, mean cross-entropy a token over both regimes; None without validation.
+        log: JSON lines, one every few steps.
+    """
+
+    steps: int
+    best_step: int
+    best_loss: float | None
+    log: Path
+
+
+def fit(
+    model: torch.nn.Module,
+    loader: Loader,
+    validate: Iterable[tuple[str, Batch]],
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    advance: Advance | None = None,
+) -> Fitted:
+    """Train a model.
+
+    Args:
+        model: with its adapters, or with the weights that learn unfrozen; it is changed.
+        loader: `{"high": batch, "low": batch}` of each micro-step; a regime may be absent where the strategy pools.
+        validate: (regime, batch) in fixed order; empty for none.
+        config: of the run.
+        out: folder for logs and checkpoints.
+        resume: go on from the last checkpoint in `out`.
+        advance: told of every step.
+
+    Raises:
+        StrategyError: model or launch do not allow the strategy.
+        TrainingError: there is no checkpoint to go on from, memory does not suffice, or a loss is not a number.
+    """
+    logging.set_verbosity_error()
+    if config.train.gradient_checkpointing:
+        # Here rather than by the Trainer, so that the strategy sees it; re-entrant checkpoints forbid autograd.grad.
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # pyright: ignore[reportCallIssue]
+    trainer = DualLoopTrainer(model, loader, validate, config, out, advance)
+    checkpoint = _last_checkpoint(out) if resume else None
+    if checkpoint:
+        trainer.own_state.load(checkpoint)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    state = trainer.state
+    best = state.best_global_step if state.best_model_checkpoint else state.global_step
+    return Fitted(state.global_step, int(best or 0), state.best_metric, out / LOG)
+
+
+class DualLoopTrainer(Trainer):
+    """Trainer whose step is one of our strategies'."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loader: Loader,
+        validate: Iterable[tuple[str, Batch]],
+        config: Config,
+        out: Path,
+        advance: Advance | None = None,
+    ) -> None:
+        """Make a trainer; arguments as of `fit`."""
+        self._validate = list(validate)
+        watched = bool(config.train.evaluate_every and self._validate)
+        super().__init__(model=model, args=_arguments(config, out, watched))  # pyright: ignore[reportArgumentType]
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise StrategyError(
+                "sharded",
+                "parameters sharded by FSDP or DeepSpeed cannot be moved and put back by a strategy here; start with "
+                "plain `torchrun` (DistributedDataParallel), and adapters where the model is large",
+            )
+        self.config, self._loader = config, loader
+        objective = Objective(model, self._loss, _sum if self.args.world_size > 1 else None)
+        self.strategy = Strategy(objective, config.strategy, config.data.low_share)
+        self._pending: list[Mapping[str, Batch]] = []
+        self._found: list[Mapping[str, torch.Tensor]] = []
+        self.own_state = OwnState(self.strategy, loader.sampler, config.train.accumulation)
+        for callback in (self.own_state, JsonLines(out), *([Progress(advance)] if advance else [])):
+            self.add_callback(callback)
+        if config.train.patience:
+            self.add_callback(EarlyStoppingCallback(config.train.patience))
+
+    def get_train_dataloader(self) -> Any:
+        """The loader as it is: it knows ranks and seeds itself."""
+        return self._loader.batches
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: Mapping[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Collect micro-steps; at the last one of a step, let the strategy leave its gradient."""
+        self._pending.append({regime: self._prepare_inputs(batch) for regime, batch in inputs.items()})
+        if not self.accelerator.sync_gradients:
+            return torch.zeros((), device=self.args.device)
+        sides = [[each[regime] for each in self._pending if regime in each] for regime in ("high", "low")]
+        self._pending = []
+        self.model.train()  # pyright: ignore[reportOptionalMemberAccess]
+        self.strategy.optimizer = self.optimizer  # pyright: ignore[reportAttributeAccessIssue]
+        with _memory_explained(self.config):
+            found = self.strategy.step(*sides)
+            self._probe()
+        if not torch.isfinite(found["loss"]):
+            raise TrainingError(
+                "not-a-number",
+                f"step {self.state.global_step + 1}: the loss is {float(found['loss'])}; lower train.learning_rate or "
+                "strategy.alpha",
+            )
+        self._found.append({name: value for name, value in found.items() if name != "loss"})
+        return found["loss"].float()
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean loss a token on validate, by regime; `eval_loss` weighs them by the low share."""
+        sums = {"high": torch.zeros(2, dtype=torch.float64), "low": torch.zeros(2, dtype=torch.float64)}
+        self.model.eval()  # pyright: ignore[reportOptionalMemberAccess]
+        with torch.no_grad(), _memory_explained(self.config):
+            for regime, batch in self._own_share(self._validate):
+                loss, count = self._loss(self.model, self._prepare_inputs(batch))
+                sums[regime] += torch.stack([loss.double(), count.double()]).cpu()
+        found = {f"{metric_key_prefix}_loss_{regime}": self._mean(total) for regime, total in sums.items()}
+        found = {name: value for name, value in found.items() if value is not None}
+        found |= self._over_regimes(found, metric_key_prefix)
+        self.log(found)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add what the strategy found since the last log."""
+        if self._found and "loss" in logs:
+            names = self._found[0].keys()
+            logs |= {name: float(torch.stack([each[name] for each in self._found]).mean()) for name in names}
+            self._found = []
+        super().log(logs, start_time)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not estimated: its formula is of one forward and backward pass a step."""
+        return 0
+
+    def _loss(self, call: Any, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        with self.compute_loss_context_manager():
+            return token_loss(call, batch)
+
+    def _probe(self) -> None:
+        every = self.config.train.probe_every
+        if not every or self.state.global_step % every or not self._validate:
+            return
+        sides = [[batch for kind, batch in self._validate if kind == regime] for regime in ("high", "low")]
+        high, low = ([self._prepare_inputs(each) for each in self._own_share(side[:PROBE_BATCHES])] for side in sides)
+        self.log(probe(self.strategy.objective, high, low, self.strategy.modules))
+
+    def _own_share(self, items: Sequence[Any]) -> Sequence[Any]:
+        return items[self.args.process_index :: self.args.world_size]
+
+    def _mean(self, total: torch.Tensor) -> float | None:
+        """Summed losses over their number, of all processes; None where there are none."""
+        total = total.to(device=self.accelerator.device)
+        if self.args.world_size > 1:
+            _sum(total)
+        return float(total[0] / total[1]) if total[1] else None
+
+    def _over_regimes(self, found: Mapping[str, float], prefix: str) -> dict[str, float]:
+        values = list(found.values())
+        if len(values) < 2:
+            return {f"{prefix}_loss": values[0]}
+        share = self.config.data.low_share
+        return {f"{prefix}_loss": (1 - share) * values[0] + share * values[1], f"{prefix}_gap": values[1] - values[0]}
+
+
+def _sum(tensor: torch.Tensor) -> None:
+    """Sum over all processes, in place. Gradients taken by `autograd.grad` pass DistributedDataParallel's hooks by."""
+    distributed.all_reduce(tensor)
+
+
+def _arguments(config: Config, out: Path, watched: bool) -> TrainingArguments:
+    train = config.train
+    every: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
+    if train.evaluate_every:
+        every = {"save_strategy": "steps", "save_steps": train.evaluate_every, "save_total_limit": 2}
+    if watched:
+        every |= {"eval_strategy": "steps", "eval_steps": train.evaluate_every}
+        every |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
+    on_cpu = not torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        per_device_train_batch_size=train.batch_size,
+        gradient_accumulation_steps=train.accumulation,
+        max_steps=train.steps,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(train.warmup * train.steps),
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.gradient_norm,
+        bf16=train.bfloat16,
+        seed=train.seed,
+        use_cpu=on_cpu,
+        ddp_backend="gloo" if on_cpu and distributed.is_torchelastic_launched() else None,
+        ddp_find_unused_parameters=False,
+        ignore_data_skip=True,  # the sampler is told where to go on
+        remove_unused_columns=False,
+        logging_steps=min(LOG_EVERY, train.steps),
+        logging_nan_inf_filter=False,
+        report_to=["tensorboard"],
+        disable_tqdm=True,
+        **every,
+    )
+
+
+def _last_checkpoint(out: Path) -> Path:
+    folder = out / "checkpoints"
+    found = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if found is None:
+        raise TrainingError(
+            "no-checkpoint", f"{folder}: no checkpoint to go on from; start without --resume, with train.evaluate_every"
+        )
+    return Path(found)
+
+
+@contextmanager
+def _memory_explained(config: Config) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        # On a CPU torch says it in the message alone.
+        if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        train = config.train
+        knobs = [
+            f"halve train.batch_size ({train.batch_size}) and double train.accumulation ({train.accumulation})",
+            *(["set train.gradient_checkpointing = true"] if not train.gradient_checkpointing else []),
+            f"lower images.max_pixels ({config.images.max_pixels})",
+        ]
+        raise TrainingError("out-of-memory", f"memory does not suffice: {', or '.join(knobs)}") from error
