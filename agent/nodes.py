@@ -1,14 +1,16 @@
-"""What each node of the agent's graph does: measure, triage, verdict."""
+"""What the nodes do that every image passes: measure, triage, verdict."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from langgraph.types import Command
 
 from ..tools.positioning import is_frontal
 from .policy import Policy, assess
-from .state import Assessment, Failure, ImageRef, Reading, State, Status, Verdict
+from .scores import Score
+from .state import Assessment, Failure, ImageRef, Judgement, Reading, Route, Ruling, State, Status, Verdict, Why
 
 Measure = Callable[[ImageRef], Awaitable[Reading | Failure]]
 """Reads and measures one file."""
@@ -43,20 +45,48 @@ def _seen_as(reading: Reading, view: str | None) -> Reading:
     return replace(reading, view=view, measures=measures)
 
 
-class Triage:
-    """The node that asks the policy, and sends only uncertain films on to `doubtful`."""
+@dataclass(frozen=True)
+class Sending:
+    """Which films a judge sees.
 
-    def __init__(self, policy: Policy, doubtful: Literal["judge", "verdict"]):
+    Attributes:
+        when: `all`, or `uncertain`: those the policy cannot decide.
+        audit: fraction of the others that it sees all the same, drawn by image id, so that what would have been missed
+            can be estimated.
+    """
+
+    when: Literal["all", "uncertain"] = "all"
+    audit: float = 0.01
+
+    def why(self, image: ImageRef, uncertain: bool) -> Why | None:
+        """Why the judge sees a film; None where it does not."""
+        if self.when == "all":
+            return "all"
+        return "uncertain" if uncertain else "audit" if drawn(image.image_id) < self.audit else None
+
+
+def drawn(image_id: str) -> float:
+    """A number in [0, 1) that depends on the image id alone, so that a rerun audits the same films."""
+    return int.from_bytes(hashlib.sha256(f"audit {image_id}".encode()).digest()[:8]) / 2**64
+
+
+class Triage:
+    """The node that asks the policy, and sends on to the judge the films it should see."""
+
+    def __init__(self, policy: Policy, sending: Sending | None):
         self._policy = policy
-        self._doubtful: Literal["judge", "verdict"] = doubtful
+        self._sending = sending
 
     async def __call__(self, state: State) -> Command[Literal["judge", "verdict"]]:
-        """Put the assessment into the state."""
+        """Put the assessment, and why a judge is asked, into the state."""
         assert "reading" in state
         reading = state["reading"]
         assessment = assess(self._policy, reading.measures, reading.intensity_domain, reading.view)
         uncertain = self._policy.uncertain(assessment) or is_contradictory(assessment)
-        return Command(update={"assessment": assessment}, goto=self._doubtful if uncertain else "verdict")
+        why = self._sending.why(state["image"], uncertain) if self._sending else None
+        if why is None:
+            return Command(update={"assessment": assessment}, goto="verdict")
+        return Command(update={"assessment": assessment, "why": why}, goto="judge")
 
 
 async def verdict(state: State) -> dict[str, Verdict]:
@@ -66,16 +96,24 @@ async def verdict(state: State) -> dict[str, Verdict]:
 
 def _failure(state: State) -> Verdict:
     assert "failure" in state
-    status, code, detail = state["failure"]
-    return Verdict(state["image"].image_id, status, error_code=code, error_detail=detail)
+    status, code, detail, reply = state["failure"]
+    measured = state.get("reading")  # kept, so that trying again need not open the file
+    return Verdict(state["image"].image_id, status, reading=measured, error_code=code, error_detail=detail, reply=reply)
 
 
 def _finding(state: State) -> Verdict:
     assert "reading" in state
     assert "assessment" in state
-    found = state["assessment"]
-    status: Status = "needs_review" if is_contradictory(found) else "ok"
-    return Verdict(state["image"].image_id, status, "tools", state["reading"], found, rationale(found))
+    found, judgement = state["assessment"], state.get("judgement")
+    status: Status = "needs_review" if is_contradictory(found) or (judgement and is_open(judgement)) else "ok"
+    why = rationale(found, judgement)
+    route: Route = "judge" if judgement else "tools"
+    return Verdict(state["image"].image_id, status, route, state["reading"], found, why, judgement=judgement)
+
+
+def is_open(judgement: Judgement) -> bool:
+    """Whether judge and tools contradict each other in an aspect that only a person can settle."""
+    return any(ruling.by == "open" for ruling in judgement.rulings.values())
 
 
 def is_contradictory(assessment: Assessment) -> bool:
@@ -83,8 +121,23 @@ def is_contradictory(assessment: Assessment) -> bool:
     return assessment.regime == "high" and any(each >= CONTRADICTION for each in assessment.severities.values())
 
 
-def rationale(assessment: Assessment) -> str:
-    """One line for a person: the regime, the quality and every defect, worst first."""
+def rationale(assessment: Assessment, judgement: Judgement | None = None) -> str:
+    """One line for a person: the regime, the quality, every defect, worst first, and what the judge saw otherwise."""
     defects = sorted((-severity, aspect) for aspect, severity in assessment.severities.items() if severity)
     named = ", ".join(f"{SEVERITY_NAMES[-severity]} {aspect}" for severity, aspect in defects)
-    return f"{assessment.regime} (quality {assessment.quality:.2f}): {named or 'no defect'}"
+    said = f"{assessment.regime} (quality {assessment.quality:.2f}): {named or 'no defect'}"
+    disputes = (
+        [_dispute(aspect, ruling, judgement) for aspect, ruling in judgement.rulings.items()] if judgement else []
+    )
+    return "; ".join([said, *filter(None, disputes)])
+
+
+def _dispute(aspect: str, ruling: Ruling, judgement: Judgement) -> str:
+    seen = SEVERITY_NAMES[Score(judgement.probabilities[aspect]).grade]
+    stands = SEVERITY_NAMES[ruling.severity]
+    return {
+        "open": f"{aspect}: {seen} for the judge, {stands} for the tools, and measuring again did not settle it",
+        "again": f"{aspect}: {stands} when measured again, nearer to the judge's {seen}",
+        "judge": f"{aspect}: {seen} for the judge" if ruling.severity else "",
+        "tools": "",
+    }[ruling.by]

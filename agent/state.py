@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
+from .forms import Request
+
 Status = Literal["ok", "needs_review", "unreadable", "failed"]
 Regime = Literal["high", "borderline", "low"]
 Route = Literal["tools", "judge"]
+Why = Literal["all", "uncertain", "audit"]
+"""Why a judge was asked: it sees every film, this one was uncertain, or it was drawn from the clear ones."""
 Aspect = Literal["noise", "blur", "exposure", "collimation", "positioning", "artifact"]
 ASPECTS: tuple[Aspect, ...] = ("noise", "blur", "exposure", "collimation", "positioning", "artifact")
 
@@ -65,9 +69,51 @@ class Assessment:
     z: Mapping[str, float]
 
 
+class Step(NamedTuple):
+    """One more look that a judge asked for."""
+
+    request: Request
+    told: str
+    """What it was told; a picture is named, not kept."""
+
+
+class Ruling(NamedTuple):
+    """How one aspect was settled between judge and tools."""
+
+    severity: int
+    by: Literal["tools", "judge", "again", "open"]
+    """Who stands: the tools, the judge, the tools measured again, or the tools until a person has looked."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge said of one film, and what came of it.
+
+    Attributes:
+        why: it was asked.
+        steps: the looks it asked for, in order.
+        probabilities: of severity 0, 1, 2 and 3 by aspect, as the model gave them.
+        confidence: 0.25 … 1, how sure it was of its least sure aspect; calibrated where the policy knows how.
+        again: severities of the tools measured again; empty where nothing was disputed.
+        rulings: by aspect.
+    """
+
+    why: Why
+    steps: tuple[Step, ...]
+    probabilities: Mapping[str, tuple[float, ...]]
+    confidence: float
+    again: Mapping[str, int]
+    rulings: Mapping[str, Ruling]
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """The agent's last word on one image; becomes one row, whatever happened."""
+    """The agent's last word on one image; becomes one row, whatever happened.
+
+    Attributes:
+        judgement: what the judge said, where one was asked.
+        reply: the judge's raw reply where it was no use.
+    """
 
     image_id: str
     status: Status
@@ -77,14 +123,18 @@ class Verdict:
     rationale: str = ""
     error_code: str | None = None
     error_detail: str | None = None
+    judgement: Judgement | None = None
+    reply: str | None = None
 
 
 class Failure(NamedTuple):
-    """Why an image has no reading."""
+    """Why an image has no reading, or no use could be made of what the judge replied."""
 
     status: Literal["unreadable", "failed"]
     code: str
     detail: str
+    reply: str | None = None
+    """The judge's raw reply, where that is the reason."""
 
 
 class State(TypedDict):
@@ -94,4 +144,9 @@ class State(TypedDict):
     reading: NotRequired[Reading]
     failure: NotRequired[Failure]
     assessment: NotRequired[Assessment]
+    why: NotRequired[Why]
+    request: NotRequired[Request]
+    steps: NotRequired[tuple[Step, ...]]
+    scores: NotRequired[Mapping[str, tuple[float, ...]]]
+    judgement: NotRequired[Judgement]
     verdict: NotRequired[Verdict]

@@ -2,23 +2,27 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from pydantic import BaseModel
 
 from ..agent import graph
 from ..agent.policy import Policy, Transform, load
-from ..agent.state import Assessment, Failure, ImageRef, Reading, Verdict
+from ..agent.scores import Score
+from ..agent.state import Assessment, Failure, ImageRef, Judgement, Reading, Verdict
 from ..tools import TOOLS
-from .settings import ReadSettings, Settings
-from .worker import ToolError, answer
+from .judging import open_agent
+from .places import Location
+from .settings import Settings
+from .worker import Found, ToolError, Work, answer
 
 BACK: Mapping[Transform, Callable[[float], float]] = {"identity": float, "log": math.exp, "log1p": math.expm1}
 """From a policy's scale back to a measure's own unit."""
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-def explain(image: Path, settings: Settings, view: str | None, tell: Tell) -> None:
+def explain(image: Location, settings: Settings, view: str | None, tell: Tell) -> None:
     """Decide on one file without a database, telling every step as the agent takes it.
 
     Args:
@@ -29,36 +33,75 @@ def explain(image: Path, settings: Settings, view: str | None, tell: Tell) -> No
 
     Raises:
         PolicyError: the policy does not exist.
+        JudgeUnavailable: the judge cannot be reached.
         ToolError: a tool broke on the file.
     """
     chosen = load(settings.agent.policy)
-    asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings.read, tell))
+    asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings, tell))
 
 
-async def _walk(chosen: Policy, image: ImageRef, limits: ReadSettings, tell: Tell) -> None:
+async def _walk(chosen: Policy, image: ImageRef, settings: Settings, tell: Tell) -> None:
     reading: Reading | None = None
+    tools: Mapping[str, int] = {}
 
-    async def measure(image: ImageRef) -> Reading | Failure:
-        found = answer(image.path, limits)
+    async def ask(image: ImageRef, work: Work[Found]) -> Found | Failure:
+        found = answer(image.path, settings.read, work)
         if isinstance(found, ToolError):
             raise found
         return found
 
-    async for node, written in graph.steps(graph.build(measure, chosen), image):
-        reading = written.get("reading", reading)
-        found = {key: value for part in written.values() for key, value in _plain(part).items()}
-        if reading and "assessment" in written:
-            found = _assessed(reading, written["assessment"], chosen)
-        tell(node, found)
+    async with open_agent(chosen, settings, ask) as agent:
+        async for node, written in graph.steps(agent.graph, image):
+            reading = written.get("reading", reading)
+            if node == "triage" and reading:
+                tools = written["assessment"].severities
+                tell(
+                    node,
+                    _assessed(reading, written["assessment"], chosen)
+                    | ({"why": written["why"]} if "why" in written else {}),
+                )
+            elif node == "reconcile" and "judgement" in written:
+                tell(node, settled(written["judgement"], tools))
+            else:
+                tell(node, {key: value for name, part in written.items() for key, value in _plain(name, part).items()})
 
 
-def _plain(part: Reading | Failure | Verdict) -> dict[str, Any]:
-    """What a step wrote, without what another step tells."""
+def _plain(name: str, part: Any) -> dict[str, Any]:
+    """What a step wrote under a name, without what another step tells."""
     if isinstance(part, Verdict):
-        return {key: value for key, value in vars(part).items() if key not in ("reading", "assessment")}
+        hidden = ("reading", "assessment", "judgement")
+        return {key: value for key, value in vars(part).items() if key not in hidden}
     if isinstance(part, Failure):
         return part._asdict()
-    return {key: value for key, value in vars(part).items() if key != "measures"}
+    if isinstance(part, Reading):
+        return {key: value for key, value in vars(part).items() if key != "measures"}
+    if name == "scores":
+        return {"grades": [graded(aspect, probabilities) for aspect, probabilities in part.items()]}
+    if name == "steps":
+        return {"told": part[-1].told}
+    return {"asks for": part.model_dump()} if isinstance(part, BaseModel) else {name: part}
+
+
+def graded(aspect: str, probabilities: Sequence[float]) -> dict[str, Any]:
+    """What the judge says of one aspect: its expected severity and how probable each severity is."""
+    shares = {f"p{grade}": p for grade, p in enumerate(probabilities)}
+    return {"aspect": aspect, "judge": Score(tuple(probabilities)).severity, **shares}
+
+
+def settled(judgement: Judgement, tools: Mapping[str, int]) -> dict[str, Any]:
+    """How judge and tools were reconciled, one row an aspect."""
+    rows = [
+        {
+            "aspect": aspect,
+            "tools": tools.get(aspect),
+            "judge": Score(tuple(judgement.probabilities[aspect])).severity,
+            "again": judgement.again.get(aspect),
+            "severity": ruling.severity,
+            "by": ruling.by,
+        }
+        for aspect, ruling in judgement.rulings.items()
+    ]
+    return {"confidence": judgement.confidence, "rulings": rows}
 
 
 def _assessed(reading: Reading, found: Assessment, policy: Policy) -> dict[str, Any]:

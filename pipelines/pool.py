@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from multiprocessing.context import ForkServerContext
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..agent.state import Failure, ImageRef, Reading
 from .errors import PoolError
 from .settings import ReadSettings
-from .worker import Answer, ToolError, serve
+from .worker import Found, ToolError, Work, read, serve
 from .worker import __name__ as worker_module
 
 START_SECONDS = 120.0
@@ -47,15 +47,15 @@ class Worker:
         except (WorkerDied, TimeoutError) as error:
             raise PoolError("a worker process died while starting; its own message is above") from error
 
-    async def ask(self, path: str, timeout: float) -> Answer:
-        """Have one file measured.
+    async def ask(self, path: str, work: Work[Found], timeout: float) -> Found | Failure | ToolError:
+        """Have one piece of work done on a file.
 
         Raises:
             WorkerDied: the process was killed.
             TimeoutError: no answer in `timeout` seconds; the process is still busy.
         """
         try:
-            self._pipe.send(path)
+            self._pipe.send((path, work))
         except BrokenPipeError as error:
             raise WorkerDied from error
         return await self._receive(timeout)
@@ -66,7 +66,7 @@ class Worker:
         self._process.join()
         self._pipe.close()
 
-    async def _receive(self, timeout: float) -> Answer:
+    async def _receive(self, timeout: float) -> Any:
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
         loop.add_reader(self._pipe.fileno(), arrived.set)
@@ -82,7 +82,7 @@ class Worker:
 
 
 class Pool:
-    """A fixed number of workers, each replaced when it dies; `measure` may be awaited by any number of tasks.
+    """A fixed number of workers, each replaced when it dies; `ask` may be awaited by any number of tasks.
 
     Every worker has one image at a time, so a death has exactly one suspect. The suspect is measured once more with
     every other worker at rest: what killed it may have been the memory that the others used. A second death decides.
@@ -118,34 +118,38 @@ class Pool:
         """Process ids of the workers."""
         return [worker.pid for worker in self._alive]
 
-    async def measure(self, image: ImageRef) -> Reading | Failure:
-        """Have one image measured by the next idle worker.
+    async def ask(self, image: ImageRef, work: Work[Found]) -> Found | Failure:
+        """Have the next idle worker do its work on one image.
 
         Raises:
             ToolError: a tool broke; the message names the file and holds the worker's traceback.
             PoolError: a dead worker could not be replaced.
         """
         try:
-            return await self._once(image)
+            return await self._once(image, work)
         except WorkerDied:
-            return await self._alone(image)
+            return await self._alone(image, work)
 
-    async def _once(self, image: ImageRef) -> Reading | Failure:
+    async def measure(self, image: ImageRef) -> Reading | Failure:
+        """Have one image measured; see `ask`."""
+        return await self.ask(image, read)
+
+    async def _once(self, image: ImageRef, work: Work[Found]) -> Found | Failure:
         try:
             async with self._worker() as worker:
-                answer = await worker.ask(image.path, self._timeout)
+                answer = await worker.ask(image.path, work, self._timeout)
         except TimeoutError:
             return Failure("failed", "timeout", f"{image.path}: no answer within {self._timeout:g} s")
         if isinstance(answer, ToolError):
             raise answer
         return answer
 
-    async def _alone(self, image: ImageRef) -> Reading | Failure:
+    async def _alone(self, image: ImageRef, work: Work[Found]) -> Found | Failure:
         async with self._quarantine, AsyncExitStack() as at_rest:
             for _ in range(self._size - 1):
                 await at_rest.enter_async_context(self._worker())
             try:
-                return await self._once(image)
+                return await self._once(image, work)
             except WorkerDied:
                 return Failure("failed", "worker-killed", f"{image.path}: two workers died measuring it")
 

@@ -32,11 +32,19 @@ class ReadSettings(Section):
 class AnnotateSettings(Section):
     """How a batch run spreads and commits its work; none of it can change a verdict."""
 
+    engine: Literal["local", "ray"] = Field("local", description="where the work happens: this machine, or a cluster")
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0, description="worker processes")
+    shards: Path | None = Field(None, description="folder of shard files; beside the database by default")
     batch_rows: int = Field(256, gt=0, description="verdicts a transaction holds at most")
     batch_seconds: float = Field(2.0, gt=0, description="longest time a finished verdict waits for its commit")
     tool_timeout: float = Field(120.0, gt=0, description="seconds one image may keep a worker busy")
     max_failures: float = Field(1.0, ge=0, le=1, description="fraction of failed images above which a run exits 3")
+
+
+class RaySettings(Section):
+    """The cluster of `annotate --engine ray`."""
+
+    address: str | None = Field(None, description="of a cluster that runs; RAY_ADDRESS, then this machine by default")
 
 
 class AgentSettings(Section):
@@ -89,6 +97,7 @@ class Settings(BaseSettings):
     read: ReadSettings = ReadSettings()  # pyright: ignore[reportCallIssue]
     agent: AgentSettings = AgentSettings()  # pyright: ignore[reportCallIssue]
     annotate: AnnotateSettings = AnnotateSettings()  # pyright: ignore[reportCallIssue]
+    ray: RaySettings = RaySettings()  # pyright: ignore[reportCallIssue]
     client: ClientSettings = ClientSettings()  # pyright: ignore[reportCallIssue]
     judge: JudgeSettings = JudgeSettings()  # pyright: ignore[reportCallIssue]
     serve: ServeSettings = ServeSettings()  # pyright: ignore[reportCallIssue]

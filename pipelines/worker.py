@@ -10,16 +10,21 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
 from ..agent.state import Failure, Reading
 from ..tools import TOOLS, measure
+from ..tools.film import Film
 from ..tools.fingerprint import fingerprint
-from ..tools.image import ImageError, decode, read_bytes
+from ..tools.image import ImageError, decode
+from .errors import SettingsError
 from .settings import ReadSettings
+from .storage import read_bytes
 
 ADDRESS_SPACE = 4 << 30
 """Bytes a worker may map beyond what it maps at its start: what slips through the pixel cap fails alone."""
@@ -31,27 +36,31 @@ class ToolError(RuntimeError):
     """A tool broke on a file that decoded: a defect of the program, never a verdict on the image."""
 
 
-Answer = Reading | Failure | ToolError
+Found = TypeVar("Found")
+Work = Callable[[str, ReadSettings], Found]
+"""What to do with one file; it crosses a process border, so it is a module's function or a `partial` of one."""
 
 
 def serve(pipe: Connection, limits: ReadSettings) -> None:
-    """Answer one path after another until the pipe closes; the first message says that the worker is ready."""
+    """Do one piece of work after another until the pipe closes; the first message says that the worker is ready."""
     _settle()
     pipe.send(os.getpid())
     while True:
         try:
-            path = pipe.recv()
+            path, work = pipe.recv()
         except EOFError:
             return
-        pipe.send(answer(path, limits))
+        pipe.send(answer(path, limits, work))
 
 
-def answer(path: str, limits: ReadSettings) -> Answer:
-    """Read one file; what goes wrong comes back as data, because it has to cross a process border."""
+def answer(path: str, limits: ReadSettings, work: Work[Found]) -> Found | Failure | ToolError:
+    """Do one piece of work; what goes wrong comes back as data, because it has to cross a process border."""
     try:
-        return read(path, limits)
+        return work(path, limits)
     except ImageError as error:
         return Failure("unreadable", error.code, f"{path}: {error}"[:DETAIL_CHARS])
+    except SettingsError as error:
+        return Failure("failed", error.code, f"{path}: {error}"[:DETAIL_CHARS])
     except OSError as error:
         return Failure("failed", "io-error", f"{path}: {error.strerror or error}"[:DETAIL_CHARS])
     except ImportError as error:
@@ -70,8 +79,29 @@ def read(path: str, limits: ReadSettings) -> Reading:
         OSError: the file is there and the machine does not give it.
     """
     started = time.perf_counter()
-    data = read_bytes(Path(path), max_bytes=limits.max_bytes)
-    film = decode(data, max_pixels=limits.max_pixels)
+    data, film = opened(path, limits)
+    return reading(data, film, started)
+
+
+def opened(path: str, limits: ReadSettings) -> tuple[bytes, Film]:
+    """Read, check and decode one file.
+
+    Raises:
+        ImageError: see `read`.
+        OSError: see `read`.
+    """
+    data = read_bytes(path, limits)
+    return data, decode(data, max_pixels=limits.max_pixels)
+
+
+def reading(data: bytes, film: Film, started: float) -> Reading:
+    """Measure an opened film.
+
+    Args:
+        data: the file.
+        film: decoded from it.
+        started: `time.perf_counter` when it began to be read.
+    """
     height, width = film.pixels.shape
     measures = {f"{each.tool}.{each.metric}": each.value for each in measure(film, TOOLS)}
     return Reading(

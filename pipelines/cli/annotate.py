@@ -8,20 +8,21 @@ import typer
 from ..errors import SettingsError
 
 PANEL = "Annotate"
-JUDGE_HELP = "judge for uncertain films; this version decides by its tools alone: none"
-
-
-def _judge(text: str) -> str:
-    if text != "none":
-        raise SettingsError(f"--judge {text}: this version has no judge; say --judge none")
-    return text
-
-
 Db = Annotated[Path, typer.Option("--db", help="database file")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Judge = Annotated[str, typer.Option("--judge", metavar="URL|none", callback=_judge, help=JUDGE_HELP)]
+Judge = Annotated[str | None, typer.Option("--judge", metavar="URL[,URL]|none", help="servers of a judge, or none")]
+Model = Annotated[str | None, typer.Option("--model", help="name the judge is served under (default: the first)")]
+When = Annotated[
+    Literal["all", "uncertain"] | None, typer.Option("--judge-when", help="which films the judge sees (default: all)")
+]
 Format = Literal["table", "csv", "json", "parquet"]
 Policy = Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")]
+
+
+def judge_settings(judge: str | None, model: str | None, when: str | None = None) -> dict[str, Any]:
+    """What `--judge`, `--model` and `--judge-when` say, as settings; None where they say nothing."""
+    urls = None if judge is None else () if judge == "none" else tuple(judge.split(","))
+    return {"urls": urls, "model": model, "when": when}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,19 +38,23 @@ def register(app: typer.Typer) -> None:
 
 def catalog(
     root: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="MIMIC-CXR tree, other data set, any folder of images")
+        str, typer.Argument(metavar="DIR|URL", help="MIMIC-CXR tree, other data set, any images; s3:// and gs:// too")
     ],
     db: Db,
-    reports: Annotated[Path | None, typer.Option(help="folder or zip of report texts outside the tree")] = None,
+    reports: Annotated[str | None, typer.Option(help="folder or zip of report texts outside the tree")] = None,
     as_json: Json = False,
 ) -> None:
     """Register every image of a folder; running it again adds what is new."""
+    from .. import settings
     from ..catalog import catalog
+    from ..places import location
     from ..store import Store
     from ..view import progress, show, table, warn
 
+    limits = settings.load().read
+    where, texts = location(root, limits), location(reports, limits) if reports else None
     with progress("catalog", None) as advance, Store.open(db) as store:
-        summary = catalog(root, store, reports, advance)
+        summary = catalog(where, store, texts, advance)
     warn(summary.warnings)
     if as_json:
         show(summary.as_dict(), as_json)
@@ -59,7 +64,9 @@ def catalog(
 
 def annotate(
     db: Db,
-    judge: Judge = "none",
+    judge: Judge = None,
+    model: Model = None,
+    judge_when: When = None,
     policy: Policy = None,
     workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many images")] = None,
@@ -74,7 +81,11 @@ def annotate(
     from ..annotate import Order, annotate, count_pending, parse_shard
     from ..view import progress, show
 
-    chosen = settings.load(agent={"policy": policy}, annotate={"workers": workers, "max_failures": max_failures})
+    chosen = settings.load(
+        agent={"policy": policy},
+        annotate={"workers": workers, "max_failures": max_failures},
+        judge=judge_settings(judge, model, judge_when),
+    )
     order = Order(limit, retry_failed, parse_shard(shard) if shard else None)
     if dry_run:
         show({"pending": count_pending(db, chosen, order)}, as_json)
@@ -97,8 +108,9 @@ def ingest(
 
 
 def explain(
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or DICOM file")],
-    judge: Judge = "none",
+    image: Annotated[str, typer.Argument(metavar="FILE|URL", help="PNG, JPEG or DICOM file")],
+    judge: Judge = None,
+    model: Model = None,
     policy: Policy = None,
     position: Annotated[str | None, typer.Option("--view", help="view position, where the file does not say")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="write a page that shows all this on the film")] = None,
@@ -109,9 +121,10 @@ def explain(
 
     from .. import settings, view
     from ..explain import explain
+    from ..places import film
 
-    chosen = settings.load(agent={"policy": policy})
-    steps: list[tuple[str, dict[str, Any]]] = []
+    chosen = settings.load(agent={"policy": policy}, judge=judge_settings(judge, model))
+    where, steps = film(image, chosen.read), list[tuple[str, dict[str, Any]]]()
 
     def tell(step: str, found: dict[str, Any]) -> None:
         steps.append((step, found))
@@ -120,11 +133,11 @@ def explain(
         else:
             view.facts(step, found)
 
-    explain(image, chosen, position, tell)
+    explain(where, chosen, position, tell)
     if html:
         from ..report.card import write_card
 
-        write_card(image, steps, chosen, html)
+        write_card(where, steps, chosen, html)
 
 
 def status(db: Db, as_json: Json = False) -> None:

@@ -1,12 +1,13 @@
 """Verdicts on their way into the database: rows, and the labels that follow from them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
-from ...agent.state import Reading, Verdict
+from ...agent.state import Judgement, Reading, Verdict
 from .connection import now, transaction
 
 
@@ -40,7 +41,21 @@ def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> li
 
 def _row(verdict: Verdict, recipe_id: str, run_id: str, created_at: datetime) -> tuple[Any, ...]:
     head = (verdict.image_id, recipe_id, run_id, verdict.status, verdict.route, verdict.rationale)
-    return (*head, verdict.error_code, verdict.error_detail, *_reading(verdict.reading), created_at)
+    failure = (verdict.error_code, verdict.error_detail)
+    return (*head, *failure, *_reading(verdict.reading), created_at, *_judgement(verdict.judgement), verdict.reply)
+
+
+def _judgement(said: Judgement | None) -> tuple[Any, ...]:
+    if said is None:
+        return (None,) * 7
+    steps = [{"asked": step.request.model_dump(), "told": step.told} for step in said.steps]
+    return (
+        *(said.why, {aspect: list(each) for aspect, each in said.probabilities.items()}, said.confidence),
+        json.dumps(steps) if steps else None,
+        {aspect: ruling.severity for aspect, ruling in said.rulings.items()},
+        {aspect: ruling.by for aspect, ruling in said.rulings.items()},
+        dict(said.again),
+    )
 
 
 def _reading(reading: Reading | None) -> tuple[Any, ...]:

@@ -69,7 +69,8 @@ def test_a_shard_is_one_of_n(text):
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        (("--judge", "http://127.0.0.1:8000"), 2),
+        (("--judge", "http://example.com/v1"), 2),
+        (("--judge", "http://127.0.0.1:9/v1"), 4),
         (("--policy", "no-such-policy"), 2),
         (("--shard", "3/2"), 2),
         (("--workers", "0"), 2),

@@ -8,7 +8,8 @@ import pytest
 from langsmith.utils import get_env_var, tracing_is_enabled
 from lrrg.agent import graph, nodes
 from lrrg.agent.policy import DOMAINS, Policy
-from lrrg.agent.state import Assessment, Failure, ImageRef, Reading, State
+from lrrg.agent.state import Assessment, Failure, ImageRef, Reading
+from lrrg.tests.oracle import Scripted, grades, judging
 
 IMAGE = ImageRef("one", "/films/one.png", "PA")
 READING = Reading("ab", "cd", 9, "png", 4, 3, 8, "presentation", "AP", (), {"blur.width": 0.0}, 1.0)
@@ -94,7 +95,7 @@ def test_a_lateral_by_the_catalog_has_no_positioning_although_its_file_names_no_
 def test_a_failure_ends_as_a_verdict_with_its_code(policy, failure):
     built = graph.build(measuring(failure), policy)
     found = asyncio.run(graph.decide(built, IMAGE))
-    assert (found.status, found.error_code, found.error_detail) == failure
+    assert (found.status, found.error_code, found.error_detail) == failure[:3]
     assert found.reading is None
     assert walk(built) == ["measure", "verdict"]
 
@@ -110,20 +111,6 @@ def test_a_stored_reading_is_not_measured_again(policy):
 def test_a_bug_in_a_tool_is_not_swallowed(policy):
     with pytest.raises(ZeroDivisionError):
         asyncio.run(graph.decide(graph.build(measuring(ZeroDivisionError()), policy), IMAGE))
-
-
-class Judge:
-    """A judge that calls every film it sees low."""
-
-    async def __call__(self, state: State) -> dict[str, Any]:
-        return {"assessment": replace(state["assessment"], regime="low")}
-
-
-@pytest.mark.parametrize(("width", "asked"), [(0, False), (3.5, True), (8, False)])
-def test_only_uncertain_films_reach_a_judge(policy, width, asked):
-    built = graph.build(measuring(blurred(width)), policy, judge=Judge())
-    assert ("judge" in walk(built)) == asked
-    assert "judge" not in walk(graph.build(measuring(blurred(width)), policy))
 
 
 def test_a_severe_defect_on_a_film_fitted_high_needs_review(policy):
@@ -166,4 +153,7 @@ def test_the_picture_shows_the_wiring(policy):
         drawn.replace("\t", "").replace("&nbsp;", " ").replace(";", "").splitlines()
     )
     assert "judge" not in drawn
-    assert "judge" in graph.mermaid(graph.build(measuring(READING), policy, judge=Judge()))
+    judged = graph.mermaid(graph.build(measuring(READING), policy, judging(Scripted(grades()))))
+    assert {"triage -.-> judge", "judge -.-> inspect", "inspect -.-> judge", "judge -.-> reconcile"} <= set(
+        judged.replace("\t", "").replace(";", "").splitlines()
+    )

@@ -1,0 +1,103 @@
+"""Judge against tools, aspect by aspect, by one written rule.
+
+1. What the tools cannot measure on this film, the judge grades.
+2. They agree where the judge gives less than `DISPUTED` of its probability to grades `FAR` or more from the tools'
+   grade. Then the tools' grade stands: it is reproducible.
+3. Tools see only part of what positioning and artifacts are. There a judge that is sure (`SURE`) of a worse grade is
+   believed: measuring again what was not measured would prove nothing.
+4. Any other dispute has the film measured again at another scale. If that agrees with the judge, it stands.
+5. If it does not, the tools' first grade stands; and where the judge is sure, a person should look.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Literal
+
+from langgraph.types import Command
+
+from .policy import Policy, assess
+from .scores import Score, confidence
+from .state import ASPECTS, Failure, ImageRef, Judgement, Ruling, State
+
+RULE_VERSION = 1
+"""Raised with every change of the rule or its numbers."""
+FAR = 2
+"""Grades apart: one calls the film usable in that aspect, the other does not."""
+DISPUTED, SURE = 0.6, 0.8
+"""A judge that knows nothing gives 0.5 to grades far from none or from severe; that is no dispute."""
+SEEN_IN_PART = frozenset({"positioning", "artifact"})
+Remeasure = Callable[[ImageRef], Awaitable[Mapping[str, float] | Failure]]
+"""Takes all measures of a film again, at another scale."""
+
+
+class Reconciling:
+    """The node that settles what judge and tools say."""
+
+    def __init__(self, policy: Policy, remeasure: Remeasure):
+        self._policy = policy
+        self._remeasure = remeasure
+
+    async def __call__(self, state: State) -> Command[Literal["verdict"]]:
+        """Put the judgement, and the assessment it leads to, into the state."""
+        assert "assessment" in state
+        assert "scores" in state
+        said = {aspect: Score(probabilities) for aspect, probabilities in state["scores"].items()}
+        tools, again = state["assessment"].severities, {}
+        if any(needs_measuring(aspect, score, tools.get(aspect)) for aspect, score in said.items()):
+            found = await self._again(state)
+            if isinstance(found, Failure):
+                return Command(update={"failure": found}, goto="verdict")
+            again = found
+        rulings = {each: settle(each, said[each], tools.get(each), again.get(each)) for each in ASPECTS if each in said}
+        assessment = replace(state["assessment"], severities={each: by.severity for each, by in rulings.items()})
+        judgement = Judgement(
+            state.get("why", "all"), state.get("steps", ()), state["scores"], confidence(said.values()), again, rulings
+        )
+        return Command(update={"assessment": assessment, "judgement": judgement}, goto="verdict")
+
+    async def _again(self, state: State) -> Mapping[str, int] | Failure:
+        assert "reading" in state
+        reading = state["reading"]
+        measures = await self._remeasure(state["image"])
+        if isinstance(measures, Failure):
+            return measures
+        comparable = {name: value for name, value in measures.items() if name in reading.measures}
+        return assess(self._policy, comparable, reading.intensity_domain, reading.view).severities
+
+
+def needs_measuring(aspect: str, score: Score, tools: int | None) -> bool:
+    """Whether the rule needs a second measurement to settle an aspect."""
+    return tools is not None and _disputes(score, tools) and not _believed(aspect, score, tools)
+
+
+def settle(aspect: str, score: Score, tools: int | None, again: int | None) -> Ruling:
+    """Settle one aspect.
+
+    Args:
+        aspect: its name.
+        score: what the judge says.
+        tools: severity by the tools; None where they cannot measure it.
+        again: severity by the tools at another scale; None where it was not measured again.
+    """
+    if tools is None:
+        return Ruling(score.grade, "judge")
+    if not _disputes(score, tools):
+        return Ruling(tools, "tools")
+    if _believed(aspect, score, tools):
+        return Ruling(score.grade, "judge")
+    if again is not None and not _disputes(score, again):
+        return Ruling(again, "again")
+    return Ruling(tools, "open" if _far(score, tools) >= SURE else "tools")
+
+
+def _far(score: Score, grade: int) -> float:
+    """Probability the judge gives to grades far from one."""
+    return sum(p for each, p in enumerate(score.probabilities) if abs(each - grade) >= FAR)
+
+
+def _disputes(score: Score, grade: int) -> bool:
+    return _far(score, grade) >= DISPUTED
+
+
+def _believed(aspect: str, score: Score, tools: int) -> bool:
+    return aspect in SEEN_IN_PART and score.grade > tools and _far(score, tools) >= SURE

@@ -1,0 +1,143 @@
+-- What a judge said, in the same row as the measures it looked beside.
+ALTER TABLE verdict ADD COLUMN judge_why VARCHAR;
+ALTER TABLE verdict ADD COLUMN judge MAP(VARCHAR, DOUBLE[]);
+ALTER TABLE verdict ADD COLUMN judge_confidence DOUBLE;
+ALTER TABLE verdict ADD COLUMN judge_steps JSON;
+ALTER TABLE verdict ADD COLUMN settled MAP(VARCHAR, TINYINT);
+ALTER TABLE verdict ADD COLUMN rulings MAP(VARCHAR, VARCHAR);
+ALTER TABLE verdict ADD COLUMN again MAP(VARCHAR, TINYINT);
+ALTER TABLE verdict ADD COLUMN judge_reply VARCHAR;
+COMMENT ON COLUMN verdict.judge_why IS 'Why a judge was asked: all, uncertain or audit; NULL where none was.';
+COMMENT ON COLUMN verdict.judge IS 'Probability of severity 0, 1, 2 and 3 by aspect, as the judge gave them.';
+COMMENT ON COLUMN verdict.judge_confidence IS 'How sure the judge was of its least sure aspect, 0.25 … 1.';
+COMMENT ON COLUMN verdict.judge_steps IS 'More looks the judge asked for, in order: request, and what it was told.';
+COMMENT ON COLUMN verdict.settled IS 'Severity by aspect after judge and tools were reconciled.';
+COMMENT ON COLUMN verdict.rulings IS 'Who was right by aspect: tools, judge, again (the tools measured again), open (a person should look).';
+COMMENT ON COLUMN verdict.again IS 'Severity by aspect of the tools measured again; empty where nothing was disputed.';
+COMMENT ON COLUMN verdict.judge_reply IS 'The judge''s raw reply where it was no use.';
+
+-- As before, with the severities that stand after judge and tools were reconciled, and the judge's confidence.
+-- Sums are ordered: the same measures give the same bits whatever the thread count.
+CREATE OR REPLACE MACRO derived(source) AS TABLE
+WITH z AS MATERIALIZED (
+    FROM scored(source)
+), added AS (
+    SELECT
+        z.image_id,
+        z.recipe_id,
+        sum(contribution(t.weight, t.direction, t.low, t.high, z.z) ORDER BY measure, t.direction) AS log_odds
+    FROM z
+    JOIN policy_term AS t USING (recipe_id, domain, measure)
+    GROUP BY ALL
+), qualities AS (
+    SELECT v.image_id, v.recipe_id, 1 / (1 + exp(b.bias + coalesce(a.log_odds, 0))) AS quality
+    FROM query_table(source) AS v
+    JOIN policy_bias AS b ON b.recipe_id = v.recipe_id AND b.domain = v.intensity_domain
+    LEFT JOIN added AS a ON a.image_id = v.image_id AND a.recipe_id = v.recipe_id
+    WHERE v.status IN ('ok', 'needs_review')
+), graded AS (
+    SELECT
+        z.image_id,
+        z.recipe_id,
+        c.aspect,
+        max(
+            len(list_filter(c.cuts, lambda cut: c.direction * if(c."on" = 'z', z.z, z.value) >= c.direction * cut))
+        )::TINYINT AS severity
+    FROM z
+    JOIN policy_severity AS c USING (recipe_id, domain, measure)
+    WHERE c."on" = 'value' OR z.z IS NOT NULL
+    GROUP BY ALL
+), stands AS (
+    -- Rules go by what the tools measured; labels show what judge and tools were reconciled to.
+    SELECT g.*
+    FROM graded AS g
+    JOIN query_table(source) AS v USING (image_id, recipe_id)
+    WHERE v.settled IS NULL
+    UNION ALL
+    SELECT image_id, recipe_id, unnest(map_keys(settled)), unnest(map_values(settled))
+    FROM query_table(source)
+    WHERE settled IS NOT NULL AND status IN ('ok', 'needs_review')
+), severities AS (
+    SELECT
+        image_id,
+        recipe_id,
+        max(severity) FILTER (aspect = 'noise') AS noise,
+        max(severity) FILTER (aspect = 'blur') AS blur,
+        max(severity) FILTER (aspect = 'exposure') AS exposure,
+        max(severity) FILTER (aspect = 'collimation') AS collimation,
+        max(severity) FILTER (aspect = 'positioning') AS positioning,
+        max(severity) FILTER (aspect = 'artifact') AS artifact,
+        list(aspect ORDER BY severity DESC, aspect) FILTER (severity >= 1) AS defects
+    FROM stands
+    GROUP BY ALL
+), ruled AS (
+    SELECT g.image_id, g.recipe_id, bool_or(r.regime = 'low') AS low
+    FROM graded AS g
+    JOIN policy_rule AS r ON r.recipe_id = g.recipe_id AND r.aspect = g.aspect AND g.severity >= r.severity
+    GROUP BY ALL
+)
+SELECT
+    v.image_id,
+    i.subject_id,
+    i.study_id,
+    i.path,
+    i.view_position,
+    i.official_split,
+    v.status,
+    CASE
+        WHEN q.quality < p.low OR r.low THEN 'low'
+        WHEN q.quality < p.high OR r.low IS NOT NULL THEN 'borderline'
+        WHEN q.quality IS NOT NULL THEN 'high'
+    END AS regime,
+    q.quality,
+    s.noise,
+    s.blur,
+    s.exposure,
+    s.collimation,
+    s.positioning,
+    s.artifact,
+    coalesce(s.defects, []) AS defects,
+    v.route,
+    v.judge_confidence,
+    v.rationale,
+    v.fingerprint,
+    v.recipe_id,
+    v.created_at
+FROM query_table(source) AS v
+JOIN image AS i USING (image_id)
+LEFT JOIN qualities AS q USING (image_id, recipe_id)
+LEFT JOIN severities AS s USING (image_id, recipe_id)
+LEFT JOIN ruled AS r USING (image_id, recipe_id)
+LEFT JOIN policy_regime AS p USING (recipe_id);
+
+CREATE VIEW judgements AS
+WITH told AS (
+    SELECT *, unnest(map_keys(judge)) AS aspect, unnest(map_values(judge)) AS p FROM verdict WHERE judge IS NOT NULL
+)
+SELECT
+    image_id,
+    recipe_id,
+    aspect,
+    judge_why AS why,
+    p[1] AS p0,
+    p[2] AS p1,
+    p[3] AS p2,
+    p[4] AS p3,
+    p[2] + 2 * p[3] + 3 * p[4] AS expected,
+    again[aspect] AS again,
+    settled[aspect] AS severity,
+    rulings[aspect] AS decided_by
+FROM told;
+COMMENT ON VIEW judgements IS 'What the judge said and what came of it, one row an image, recipe and aspect.';
+COMMENT ON COLUMN judgements.image_id IS 'Image.';
+COMMENT ON COLUMN judgements.recipe_id IS 'Recipe.';
+COMMENT ON COLUMN judgements.aspect IS 'noise, blur, exposure, collimation, positioning or artifact.';
+COMMENT ON COLUMN judgements.why IS 'Why the judge was asked: all, uncertain or audit.';
+COMMENT ON COLUMN judgements.p0 IS 'Probability of severity 0, as the judge gave it.';
+COMMENT ON COLUMN judgements.p1 IS 'Probability of severity 1.';
+COMMENT ON COLUMN judgements.p2 IS 'Probability of severity 2.';
+COMMENT ON COLUMN judgements.p3 IS 'Probability of severity 3.';
+COMMENT ON COLUMN judgements.expected IS 'Expected severity, 0 … 3.';
+COMMENT ON COLUMN judgements.again IS 'Severity by the tools measured again; NULL where nothing was disputed.';
+COMMENT ON COLUMN judgements.severity IS 'Severity after judge and tools were reconciled.';
+COMMENT ON COLUMN judgements.decided_by IS 'tools, judge, again (the tools measured again) or open (a person should look).';
