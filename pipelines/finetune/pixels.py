@@ -58,8 +58,8 @@ def fitted(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[i
 
 def resized(grey: Grey, min_pixels: int, max_pixels: int) -> Grey:
     """The film, uint8 (H, W), at its fitted size."""
-    height, width = fitted(*grey.shape, min_pixels, max_pixels)
-    return _scale(grey, height, width)
+    height, width = grey.shape
+    return _scale(grey, *fitted(height, width, min_pixels, max_pixels))
 
 
 def reduced(grey: Grey, side: int) -> Grey:

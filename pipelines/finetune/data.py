@@ -1,0 +1,133 @@
+"""Training examples of the benchmark's folder, and their films as a step shows them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ... import prompts
+from ...benchmark.degrade import degrade
+from ...benchmark.ladder import Ladder, read_ladder
+from ..benchmark_files import read_materials
+from ..errors import SettingsError
+from ..report_prompt import Question, ask
+from ..settings import ReadSettings
+from ..shown import decoded
+from .config import Config
+from .pixels import Grey, reduced
+
+Regime = Literal["high", "low"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One film, what is asked about it and what a radiologist wrote."""
+
+    case_id: str
+    study_id: str
+    image_id: str
+    path: str
+    view: str
+    regime: Regime
+    question: Question
+    target: str
+
+
+class Corpus(NamedTuple):
+    """What a run learns from and is watched on, and the hashes that name the data."""
+
+    train: Sequence[Example]
+    validate: Sequence[Example]
+    prompt: prompts.Prompt
+    manifest: Mapping[str, Any]
+
+
+def read_corpus(splits: Path, config: Config) -> Corpus:
+    """Read the training and validation cases of a folder that `lrrg splits` wrote.
+
+    Raises:
+        SettingsError: the folder holds no benchmark, was made for another prompt, or has no training case.
+    """
+    rows, manifest = read_materials(splits)
+    prompt = prompts.load(manifest["prompt"]["name"])
+    if prompt.sha256 != manifest["prompt"]["sha256"]:
+        raise SettingsError(f"{splits}: made with another text of prompt {prompt.name}; run lrrg splits again")
+    section = manifest["spec"]["target"]
+    train, validate = (_examples(rows, split, section, prompt, config) for split in ("train", "validate"))
+    if not train:
+        raise SettingsError(f"{splits}: no training case; the catalog needs films of split train with reports")
+    return Corpus(train, validate, prompt, manifest)
+
+
+def _examples(
+    rows: Sequence[Mapping[str, Any]], split: str, section: str, prompt: prompts.Prompt, config: Config
+) -> list[Example]:
+    return [
+        Example(
+            case_id=row["case_id"],
+            study_id=row["study_id"],
+            image_id=row["image_id"],
+            path=row["image_path"],
+            view=row["view"],
+            regime=regime,
+            question=ask(row, section, prompt),
+            target=" ".join(row["reference"].split()),
+        )
+        for row in rows
+        if row["split"] == split and (regime := _regime(row["regime"], config)) is not None
+    ]
+
+
+def _regime(said: str, config: Config) -> Regime | None:
+    if said == "borderline":
+        return None if config.data.borderline == "leave-out" else config.data.borderline
+    return "low" if said == "low" else "high"
+
+
+class Films:
+    """Reads films as the agent does, and spoils copies of them; equal arguments give equal pixels in any process."""
+
+    def __init__(self, config: Config, read: ReadSettings) -> None:
+        """Choose the defects.
+
+        Raises:
+            SettingsError: an unknown defect, or one that the benchmark declares unseen.
+        """
+        self._config, self._read, self._ladder = config, read, read_ladder()
+        self._defects = _trainable(self._ladder, config.augment.defects)
+        self._reduced = lru_cache(maxsize=config.data.kept)(self._small)
+
+    def clean(self, example: Example) -> Grey:
+        """The film, uint8 (H, W), at most `images.side` long.
+
+        Raises:
+            SettingsError: the file cannot be read; the message names it.
+        """
+        return self._reduced(example.path)
+
+    def spoilt(self, example: Example, turn: int) -> Grey:
+        """The film with a defect drawn by seed, turn and film; otherwise as `clean`."""
+        key = f"{self._config.train.seed}\0{turn}\0{example.image_id}"
+        draw = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+        place, step = divmod(draw, len(self._config.augment.severities))
+        defect = self._defects[place % len(self._defects)]
+        return degrade(self.clean(example), defect, self._config.augment.severities[step], key=key, ladder=self._ladder)
+
+    def _small(self, path: str) -> Grey:
+        small = np.ascontiguousarray(reduced(decoded(path, self._read), self._config.images.side))
+        small.flags.writeable = False  # kept for later turns
+        return small
+
+
+def _trainable(ladder: Ladder, named: Sequence[str]) -> list[str]:
+    """Defects that training may draw: all seen ones with degrees, or those named."""
+    chosen = sorted(named) or sorted(name for name, defect in ladder.defects.items() if defect.seen and defect.ordered)
+    if unseen := [name for name in chosen if not ladder[name].seen]:
+        raise SettingsError(
+            f"augment.defects: {', '.join(unseen)} is declared unseen; the benchmark's headline rests on it"
+        )
+    return chosen

@@ -1,0 +1,109 @@
+"""`lrrg finetune`: from the benchmark's training films to an adapter and a model that can be served."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ... import __version__
+from ..errors import SettingsError
+from ..settings import ReadSettings
+from ..view import Advance
+from .config import Config
+from .data import Corpus, read_corpus
+from .export import export
+from .loader import loader, validation
+from .model import Loaded, load
+from .trainer import Fitted, fit
+
+CONFIG, MANIFEST = "config.json", "run.json"
+PACKAGES = (
+    "torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "numpy", "opencv-python-headless",
+    "pillow",
+)  # fmt: skip
+
+
+class Trained(NamedTuple):
+    """What a run came to and where it lies."""
+
+    fitted: Fitted
+    folders: list[Path]
+    manifest: Mapping[str, Any]
+
+
+def train(
+    splits: Path,
+    config: Config,
+    out: Path,
+    read: ReadSettings,
+    *,
+    resume: bool = False,
+    advance: Advance | None = None,
+) -> Trained:
+    """Train on the folder `splits` and write everything to `out`.
+
+    `out` gets `config.json`, `log.jsonl`, `checkpoints/`, `adapter/` (of a low-rank run), `merged/` and, last,
+    `run.json`. Several processes (`torchrun`) share one run; the first writes.
+
+    Raises:
+        SettingsError: `splits` is no benchmark, `out` holds another run, or a setting does not fit the data.
+        ModelError: the model cannot be had.
+        StrategyError: model or launch do not allow the strategy.
+        TrainingError: memory does not suffice, a loss is not a number, or there is no checkpoint to resume from.
+    """
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    corpus = read_corpus(splits, config)
+    _claim(out, config, resume=resume)
+    loaded = load(config, corpus)
+    batches = loader(config, corpus.train, loaded.processor, read, rank=rank, world=world)
+    watched = list(validation(config, corpus.validate, loaded.processor, read))
+    fitted = fit(loaded.model, batches, watched, config, out, resume=resume, advance=advance)
+    manifest = describe(config, corpus, loaded, fitted)
+    folders: list[Path] = []
+    if rank == 0:
+        folders = export(loaded, out)
+        _write(out / MANIFEST, manifest)
+    return Trained(fitted, folders, manifest)
+
+
+def _claim(out: Path, config: Config, *, resume: bool) -> None:
+    """Keep two runs from mixing in one folder."""
+    path, said = out / CONFIG, config.model_dump(mode="json")
+    if resume:
+        if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != said:
+            raise SettingsError(f"{out}: not begun with these settings ({CONFIG} differs or is missing); cannot resume")
+        return
+    if (out / MANIFEST).is_file() or any((out / "checkpoints").glob("checkpoint-*")):
+        raise SettingsError(f"{out}: holds a run; go on with --resume or name a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    _write(path, said)
+
+
+def describe(config: Config, corpus: Corpus, loaded: Loaded, fitted: Fitted) -> dict[str, Any]:
+    """What the weights depend on: settings, data, base model and packages; and what came out."""
+    weights = list(loaded.model.parameters())
+    said = config.model_dump(mode="json")
+    return {
+        "lrrg_version": __version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "config": said,
+        "config_sha256": hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(),
+        "base_revision": getattr(loaded.model.config, "_commit_hash", None),
+        "data": {key: corpus.manifest[key] for key in ("cases_sha256", "spec_sha256", "recipe_id", "prompt", "ladder")},
+        "train_films": {regime: sum(each.regime == regime for each in corpus.train) for regime in ("high", "low")},
+        "validate_films": len(corpus.validate),
+        "parameters": sum(each.numel() for each in weights),
+        "parameters_trained": sum(each.numel() for each in weights if each.requires_grad),
+        "steps": fitted.steps,
+        "best_step": fitted.best_step,
+        "best_loss": fitted.best_loss,
+    }
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
