@@ -10,7 +10,7 @@ from langgraph.types import Command
 from ..tools.positioning import is_frontal
 from .policy import Policy, assess
 from .scores import Score
-from .state import Assessment, Failure, ImageRef, Judgement, Reading, Route, Ruling, State, Status, Verdict, Why
+from .state import Aspect, Assessment, Failure, ImageRef, Judgement, Reading, Route, Ruling, State, Status, Verdict, Why
 
 Measure = Callable[[ImageRef], Awaitable[Reading | Failure]]
 """Reads and measures one file."""
@@ -132,7 +132,7 @@ def rationale(assessment: Assessment, judgement: Judgement | None = None) -> str
     return "; ".join([said, *filter(None, disputes)])
 
 
-def _dispute(aspect: str, ruling: Ruling, judgement: Judgement) -> str:
+def _dispute(aspect: Aspect, ruling: Ruling, judgement: Judgement) -> str:
     seen = SEVERITY_NAMES[Score(judgement.probabilities[aspect]).grade]
     stands = SEVERITY_NAMES[ruling.severity]
     return {

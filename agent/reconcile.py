@@ -15,9 +15,9 @@ from typing import Literal
 
 from langgraph.types import Command
 
-from .policy import Policy, assess
+from .policy import Policy, assess, combine
 from .scores import Score, confidence
-from .state import ASPECTS, Failure, ImageRef, Judgement, Ruling, State
+from .state import ASPECTS, Aspect, Failure, ImageRef, Judgement, Ruling, State
 
 RULE_VERSION = 1
 """Raised with every change of the rule or its numbers."""
@@ -41,15 +41,20 @@ class Reconciling:
         """Put the judgement, and the assessment it leads to, into the state."""
         assert "assessment" in state
         assert "scores" in state
-        said = {aspect: Score(probabilities) for aspect, probabilities in state["scores"].items()}
+        raw: dict[Aspect, Score] = {aspect: Score(probabilities) for aspect, probabilities in state["scores"].items()}
+        said = self._policy.tempered(raw)
         tools, again = state["assessment"].severities, {}
         if any(needs_measuring(aspect, score, tools.get(aspect)) for aspect, score in said.items()):
             found = await self._again(state)
             if isinstance(found, Failure):
                 return Command(update={"failure": found}, goto="verdict")
             again = found
-        rulings = {each: settle(each, said[each], tools.get(each), again.get(each)) for each in ASPECTS if each in said}
-        assessment = replace(state["assessment"], severities={each: by.severity for each, by in rulings.items()})
+        rulings: dict[Aspect, Ruling] = {
+            each: settle(each, said[each], tools.get(each), again.get(each)) for each in ASPECTS if each in said
+        }
+        # Quality and the policy's rules go by the tools' severities, which SQL can derive again for any policy.
+        combined = combine(self._policy, state["assessment"], raw)
+        assessment = replace(combined, severities={each: ruling.severity for each, ruling in rulings.items()})
         judgement = Judgement(
             state.get("why", "all"), state.get("steps", ()), state["scores"], confidence(said.values()), again, rulings
         )

@@ -100,10 +100,10 @@ class Judgement:
 
     why: Why
     steps: tuple[Step, ...]
-    probabilities: Mapping[str, tuple[float, ...]]
+    probabilities: Mapping[Aspect, tuple[float, ...]]
     confidence: float
     again: Mapping[str, int]
-    rulings: Mapping[str, Ruling]
+    rulings: Mapping[Aspect, Ruling]
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,6 @@ class State(TypedDict):
     why: NotRequired[Why]
     request: NotRequired[Request]
     steps: NotRequired[tuple[Step, ...]]
-    scores: NotRequired[Mapping[str, tuple[float, ...]]]
+    scores: NotRequired[Mapping[Aspect, tuple[float, ...]]]
     judgement: NotRequired[Judgement]
     verdict: NotRequired[Verdict]

@@ -1,7 +1,7 @@
 """The agent as a run uses it: with its judge, where one is named, and with eyes in the worker processes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -102,7 +102,7 @@ class Eyes:
 
 
 def identify(settings: Settings) -> dict[str, Any] | None:
-    """What of the judge can change a verdict; None where no judge is asked.
+    """What of the judge can change a verdict, for the recipe; None where no judge is asked.
 
     Raises:
         JudgeUnavailable: no server is up, or one serves another model.
@@ -129,6 +129,13 @@ async def _identified(settings: Settings) -> dict[str, Any]:
         "max_tokens": MAX_TOKENS,
         "rule": RULE_VERSION,
     }
+
+
+def fitted(policy: Policy, judge: Mapping[str, Any] | None) -> Policy:
+    """The policy for runs with this judge, which `identify` gave: what was fitted to another is left out."""
+    if judge is None:
+        return policy.for_judge(None)
+    return policy.for_judge(judge["model"], judge["revision"], judge["prompt_sha256"])
 
 
 def under_way(settings: Settings) -> int:
@@ -164,10 +171,11 @@ async def open_agent(policy: Policy, settings: Settings, ask: Ask) -> AsyncItera
         JudgeUnavailable: no server is up, or one serves another model.
     """
     if not settings.judge.urls:
-        yield Agent(graph.build(partial(ask, work=read), policy))
+        yield Agent(graph.build(partial(ask, work=read), policy.for_judge(None)))
         return
     async with _client(settings) as client:
         prompt, how = prompt_of(settings, client.identity.model), settings.judge
+        policy = policy.for_judge(*client.identity, prompt.sha256)
         cut = Cut(prompt.front["overview_px"], prompt.front["crop_px"])
         eyes = Eyes(ask, cut, at_once=how.when == "all")
         bench = Bench(client, prompt, looks_of(settings, prompt), eyes.look)
