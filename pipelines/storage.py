@@ -251,13 +251,14 @@ def _s3(endpoint: str | None, allow_hosts: tuple[str, ...]) -> Store:
 @cache
 def _gs(endpoint: str | None, allow_hosts: tuple[str, ...]) -> Store:
     require("gcsfs", "cloud")
-    import fsspec
     from aiohttp import ClientError
+    from gcsfs.core import GCSFileSystem
     from gcsfs.retry import HttpError
     from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it quotes what the store answers
-    store: Any = fsspec.filesystem("gs", endpoint_url=endpoint, access="read_only", skip_instance_cache=True)
+    # The plain class: what fsspec would give asks a second service about every bucket, whatever the endpoint.
+    store: Any = GCSFileSystem(endpoint_url=endpoint, access="read_only", skip_instance_cache=True)
     _see_allowed(store.base, allow_hosts)
 
     def listing(bucket: str, prefix: str, deep: bool, token: str | None) -> tuple[list[str], str | None]:
