@@ -45,6 +45,11 @@ class Pending:
         self._cursor = cursor
         self._length: int = cursor.execute("SELECT count(*) FROM pending").fetchall()[0][0]
 
+    def object_stores(self) -> list[str]:
+        """One path of each kind of object store that holds some of the images."""
+        kinds = "SELECT min(path) FROM pending WHERE path LIKE '%://%' GROUP BY split_part(path, '://', 1) ORDER BY 1"
+        return [path for (path,) in self._cursor.execute(kinds).fetchall()]
+
     def __len__(self) -> int:
         return self._length
 
