@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,12 @@ from .engines import Advance, Engine, Job, Outcome, Work
 from .engines.local import Local
 from .engines.outcome import stoppable
 from .errors import SettingsError
-from .judging import identify
+from .extras import require
+from .judging import fitted, identify
 from .recipe import Recipe, Run, begin_run, build_recipe
 from .settings import Settings
-from .store import Pending, ShardWriter, Store
+from .storage import admit
+from .store import Pending, ShardWriter, Store, shard_files
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Record = Store | ShardWriter
@@ -65,6 +67,12 @@ def recipe_of(chosen: Policy, judge: Mapping[str, Any] | None = None) -> Recipe:
     return build_recipe(reader=READER_VERSION, tools=TOOLS, policy=json.loads(chosen.canonical()), judge=judge)
 
 
+def _decided_by(settings: Settings) -> tuple[Policy, Recipe]:
+    judge = identify(settings)
+    chosen = fitted(load(settings.agent.policy), judge)
+    return chosen, recipe_of(chosen, judge)
+
+
 def count_pending(db: Path, settings: Settings, order: Order) -> int:
     """Images that `annotate` would take on; changes nothing.
 
@@ -72,36 +80,43 @@ def count_pending(db: Path, settings: Settings, order: Order) -> int:
         JudgeUnavailable: the judge cannot be reached.
         StoreError: the database cannot be read.
     """
-    recipe = recipe_of(load(settings.agent.policy), identify(settings))
+    _, recipe = _decided_by(settings)
     with Store.open(db, read_only=True) as store:
-        return len(_pending(db, store, recipe, order))
+        return len(_pending(store, recipe, order, shard_folder(db, settings)))
 
 
 def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> Outcome:
     """Give every pending image its verdict; running it again takes up where it stopped.
 
-    A reading stored under another recipe with the same tools is decided on anew without opening the file.
+    A reading stored under another recipe with the same tools is decided on anew without opening the file. What lies
+    in the folder of shard files, from a cluster or from `--shard`, is merged first.
 
     Raises:
+        SettingsError: a shard was ordered from a cluster, which cuts its own, or the cluster's library is missing.
+        RefusedStore: films lie in an object store that is not allowed; no film was read.
+        ClusterError: the cluster cannot be reached or lost tasks.
         JudgeUnavailable: the judge cannot be reached, now or any more.
         StoreError: the database cannot be opened or written; what was committed stays.
         PoolError: worker processes do not start.
         ToolError: a tool broke; verdicts finished before it are committed.
     """
-    chosen = load(settings.agent.policy)
-    recipe = recipe_of(chosen, identify(settings))
+    _refuse_shard_of_cluster(settings, order)
+    chosen, recipe = _decided_by(settings)
+    folder = shard_folder(db, settings)
     with Store.open(db, read_only=order.shard is not None, create=False) as store:
         if order.shard is None:
+            _take_in(store, folder)
             store.register_recipe(recipe)
-        images = _pending(db, store, recipe, order)
+        images = _pending(store, recipe, order, folder if order.shard else None)
         outcome = Outcome(failure_limit=settings.annotate.max_failures * len(images))
         if len(images):
+            admit(images.object_stores(), settings.read)
             job = Job(settings, chosen, recipe, begin_run(recipe, settings.model_dump(mode="json")))
             work = _with_readings(store, recipe, images)
             with (
-                _engine(db, store, job, order) as (engine, record),
+                _engine(store, folder, job, order, len(images)) as (engine, records),
                 stoppable(outcome, signal.SIGINT, signal.SIGTERM),
-                _recorded(record, job.run, outcome),
+                _recorded(records, job.run, outcome),
                 progress("annotate", len(images)) as advance,
             ):
                 engine.run(work, job, outcome, advance)
@@ -109,7 +124,7 @@ def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> 
 
 
 def ingest(db: Path, folder: Path) -> int:
-    """Merge the files of `annotate --shard` into the database; returns how many verdicts were new.
+    """Merge the files of `annotate --shard` or of a cluster into the database; returns how many verdicts were new.
 
     Raises:
         StoreError: the folder holds no shard file, or a broken one, or the database cannot be written.
@@ -118,26 +133,48 @@ def ingest(db: Path, folder: Path) -> int:
         return store.ingest(folder)
 
 
-def shard_folder(db: Path) -> Path:
-    """Where shard files of a database go: beside it."""
-    return db.with_name(db.name + ".shards")
+def shard_folder(db: Path, settings: Settings) -> Path:
+    """Where shard files of a database go: beside it, where the settings name no other folder."""
+    return (settings.annotate.shards or db.with_name(db.name + ".shards")).resolve()
+
+
+def _refuse_shard_of_cluster(settings: Settings, order: Order) -> None:
+    if settings.annotate.engine == "ray":
+        require("ray", "ray")
+        if order.shard:
+            raise SettingsError("--shard goes with --engine local: a cluster cuts the catalog into shards itself")
+
+
+def _take_in(store: Store, folder: Path) -> None:
+    """Merge what a killed run of a cluster left in its folder."""
+    if shard_files(folder):
+        store.ingest(folder)
 
 
 @contextmanager
-def _engine(db: Path, store: Store, job: Job, order: Order) -> Iterator[tuple[Engine, Record]]:
+def _engine(
+    store: Store, folder: Path, job: Job, order: Order, images: int
+) -> Iterator[tuple[Engine, Sequence[Record]]]:
     """Who does the work, and where its run is recorded: only one process may write a database, others write files."""
     ids = {"recipe_id": job.recipe.recipe_id, "run_id": job.run.run_id}
-    if order.shard is None:
-        yield Local(partial(store.write, **ids)), store
-    else:
-        with ShardWriter.open(shard_folder(db), job.recipe) as writer:
-            yield Local(partial(writer.write, **ids)), writer
+    if order.shard is None and job.settings.annotate.engine == "local":
+        yield Local(partial(store.write, **ids)), [store]
+        return
+    with ShardWriter.open(folder, job.recipe) as writer:
+        if order.shard:
+            yield Local(partial(writer.write, **ids)), [writer]
+            return
+        from .engines.ray import Ray, cluster
+
+        with cluster(job.settings):
+            yield Ray(store.merge_shard, folder, images), [store, writer]
 
 
 @contextmanager
-def _recorded(record: Record, run: Run, outcome: Outcome) -> Iterator[None]:
+def _recorded(records: Sequence[Record], run: Run, outcome: Outcome) -> Iterator[None]:
     """Record that a run began, and how it ended whatever ends it."""
-    record.start_run(run)
+    for record in records:
+        record.start_run(run)
     exit_code = 1
     try:
         yield
@@ -146,16 +183,17 @@ def _recorded(record: Record, run: Run, outcome: Outcome) -> Iterator[None]:
         exit_code = 4 if hasattr(error, "code") else 1
         raise
     finally:
-        record.end_run(run.run_id, exit_code)
+        for record in records:
+            record.end_run(run.run_id, exit_code)
 
 
-def _pending(db: Path, store: Store, recipe: Recipe, order: Order) -> Pending:
+def _pending(store: Store, recipe: Recipe, order: Order, written: Path | None) -> Pending:
     return store.pending(
         recipe.recipe_id,
         shard=order.shard,
         limit=order.limit,
         retry_failed=order.retry_failed,
-        written=shard_folder(db) if order.shard is not None else None,
+        written=written,
     )
 
 

@@ -19,11 +19,33 @@ class StoreError(RuntimeError):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, str]]:
+        """Cross a process border whole."""
+        return type(self), (self.code, str(self))
+
 
 class PoolError(RuntimeError):
     """Worker processes do not start on this machine; raised before any image is blamed for it."""
 
     code = "worker-start"
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot do the work; what was committed stays, and the same command goes on from there.
+
+    Attributes:
+        code: `unreachable` (none at that address), `lost` (tasks died more often than they are begun anew), `version`
+            (one of its machines has another version of this program), `folder` (its machines do not share the folder
+            of shard files).
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["ClusterError"], tuple[str, str]]:
+        """Cross a process border whole."""
+        return type(self), (self.code, str(self))
 
 
 class QueryError(SettingsError):

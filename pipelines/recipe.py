@@ -91,7 +91,11 @@ class Run:
 def begin_run(recipe: Recipe, settings: Mapping[str, Any]) -> Run:
     """Describe the run of this process that starts now."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     command = " ".join(sys.argv)
-    return Run(run_id, recipe.recipe_id, command, settings, versions, socket.gethostname(), os.getpid(), now)
+    return Run(run_id, recipe.recipe_id, command, settings, versions(), socket.gethostname(), os.getpid(), now)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what touches pixels or rows in this process."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

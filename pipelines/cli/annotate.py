@@ -68,9 +68,14 @@ def annotate(
     model: Model = None,
     judge_when: When = None,
     policy: Policy = None,
-    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    engine: Annotated[Literal["local", "ray"] | None, typer.Option(help="this machine, or a Ray cluster")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="of the cluster (default: RAY_ADDRESS, else a Ray of its own)")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="worker processes of this machine (default: one a core)")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many images")] = None,
     shard: Annotated[str | None, typer.Option(metavar="k/N", help="do the k-th of N parts, into files")] = None,
+    shards: Annotated[Path | None, typer.Option(help="folder of shard files (default: beside the database)")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="take on failed images again")] = False,
     max_failures: Annotated[float | None, typer.Option(help="fraction without a verdict that fails the run")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many images are pending")] = False,
@@ -83,7 +88,8 @@ def annotate(
 
     chosen = settings.load(
         agent={"policy": policy},
-        annotate={"workers": workers, "max_failures": max_failures},
+        annotate={"engine": engine, "shards": shards, "workers": workers, "max_failures": max_failures},
+        ray={"address": address},
         judge=judge_settings(judge, model, judge_when),
     )
     order = Order(limit, retry_failed, parse_shard(shard) if shard else None)

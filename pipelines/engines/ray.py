@@ -1,0 +1,165 @@
+"""The engine of a Ray cluster: a task a shard, a file a task, and this process the only writer of the database."""
+
+import logging
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import ray
+from ray import ObjectRef
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+
+from ..errors import ClusterError
+from ..settings import Settings
+from ..store import shard_files
+from .outcome import Outcome, nothing_to_drop
+from .task import Shard, finish
+from .unit import Advance, Job, Work
+
+SHARD_IMAGES = 1024
+"""Images of a task at most: most of a minute of one CPU, which is what a killed task costs."""
+SHARDS_PER_CPU = 4
+"""Tasks for every CPU, where a run is too short for full ones: so all CPUs end at about the same time."""
+TASKS_PER_CPU = 2
+"""Tasks under way for every CPU: one runs, one waits."""
+RETRIES = 3
+"""Times a task is begun anew after its process or its machine died."""
+POLL_SECONDS = 0.5
+OBJECT_STORE = 128 << 20
+"""Bytes for objects in a Ray of this machine alone: images' references, never pixels."""
+
+_task = ray.remote(num_cpus=1, max_retries=RETRIES)(finish)
+
+
+@contextmanager
+def cluster(settings: Settings) -> Iterator[None]:
+    """Be connected to the cluster of the settings or of `RAY_ADDRESS`, or else to one of this machine alone.
+
+    Raises:
+        ClusterError: there is no cluster at that address.
+    """
+    address = settings.ray.address or os.environ.get("RAY_ADDRESS")
+    alone = {"num_cpus": settings.annotate.workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # What Ray starts inherits the mask: a signal to the whole process group is for this process alone to act on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else alone))
+    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError("unreachable", f"{address or 'Ray'}: cannot connect: {error}".splitlines()[0]) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@dataclass
+class Ray:
+    """Runs work as tasks of the cluster that this process is connected to.
+
+    Attributes:
+        merge: commits one shard file.
+        folder: where tasks leave their files; every machine of the cluster sees it under this name.
+        images: number of images in the run.
+    """
+
+    merge: Callable[[Path], object]
+    folder: Path
+    images: int
+    _running: list[ObjectRef] = field(default_factory=list)
+    _lost: list[RayError] = field(default_factory=list)
+    _dropping: bool = False
+
+    def run(self, work: Work, job: Job, outcome: Outcome, advance: Advance) -> None:
+        """See `Engine.run`.
+
+        Raises:
+            ClusterError: tasks died more often than they are retried (all others are done), or a machine has
+                another version of the program.
+        """
+        outcome.drop = self._drop
+        try:
+            self._work(_cut(work, self._shard_images()), _for_one_cpu(job), outcome, advance)
+        finally:
+            outcome.drop = nothing_to_drop
+            self._stop()
+            self._collect(job.run.run_id)
+        if self._lost:
+            said = str(self._lost[0]).partition("\n")[0]
+            raise ClusterError("lost", f"{len(self._lost)} tasks were lost; run the same command again: {said}")
+
+    def _work(self, shards: Iterator[Shard], job: Job, outcome: Outcome, advance: Advance) -> None:
+        shared = ray.put(job)
+        cancels = 0
+        while True:
+            while not outcome.over and len(self._running) < TASKS_PER_CPU * _cpus() and (shard := next(shards, None)):
+                self._running.append(_task.remote(shard, shared, self.folder))
+            if not self._running:
+                return
+            done, self._running = ray.wait(self._running, timeout=POLL_SECONDS)
+            for each in done:
+                self._take(each, outcome, advance)
+            if cancels < outcome.over + self._dropping:
+                self._cancel()
+                cancels += 1
+
+    def _take(self, task: ObjectRef, outcome: Outcome, advance: Advance) -> None:
+        """Commit what a task found."""
+        try:
+            done = ray.get(task)
+        except TaskCancelledError:
+            return  # it had not begun, or was dropped: its images stay pending
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayError as error:
+            self._lost.append(error)
+            return
+        for path in done.paths:
+            self.merge(path)
+        outcome.add(done.counts)
+        advance(done.counts.total(), **outcome.counts)
+
+    def _drop(self) -> None:
+        self._dropping = True
+
+    def _cancel(self) -> None:
+        """Those that wait are not begun; those that run take it as the signal that `finish` knows."""
+        for each in self._running:
+            ray.cancel(each)
+
+    def _stop(self) -> None:
+        """Wait for what still runs after an error, so that it is not begun anew while its files are collected."""
+        self._cancel()
+        if self._running:
+            ray.wait(self._running, num_returns=len(self._running))
+
+    def _collect(self, run_id: str) -> None:
+        """Commit files whose task did not live to name them; what is committed already changes nothing."""
+        for path in shard_files(self.folder):
+            if run_id in path.name:
+                self.merge(path)
+
+    def _shard_images(self) -> int:
+        return min(SHARD_IMAGES, math.ceil(self.images / (SHARDS_PER_CPU * _cpus())))
+
+
+def _cpus() -> int:
+    """CPUs of the cluster as it is now: machines come and go."""
+    return max(1, int(ray.cluster_resources().get("CPU", 0)))
+
+
+def _for_one_cpu(job: Job) -> Job:
+    how = job.settings.annotate.model_copy(update={"workers": 1})
+    return replace(job, settings=job.settings.model_copy(update={"annotate": how}))
+
+
+def _cut(work: Work, images: int) -> Iterator[Shard]:
+    while shard := list(islice(work, images)):
+        yield shard
