@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import annotate, benchmark, policy, review, run
+from . import annotate, benchmark, judge, policy, review, run, train
 
 app = typer.Typer(
     name="lrrg",
@@ -13,7 +13,7 @@ app = typer.Typer(
     help="Find low-quality chest radiographs, benchmark report models on them.",
     pretty_exceptions_enable=False,
 )
-for group in (annotate, policy, benchmark, review, run):
+for group in (annotate, judge, policy, benchmark, train, review, run):
     group.register(app)
 
 

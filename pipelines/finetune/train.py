@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from ... import __version__
 from ..errors import SettingsError
 from ..settings import ReadSettings
@@ -20,6 +22,8 @@ from .loader import loader, validation
 from .model import Loaded, load
 from .trainer import Fitted, fit
 
+SMALL = 20_000_000
+"""Parameters."""
 CONFIG, MANIFEST = "config.json", "run.json"
 PACKAGES = (
     "torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "numpy", "opencv-python-headless",
@@ -33,6 +37,11 @@ class Trained(NamedTuple):
     fitted: Fitted
     folders: list[Path]
     manifest: Mapping[str, Any]
+
+    def summary(self) -> dict[str, Any]:
+        """What a person wants to know at the end."""
+        told = ("steps", "best_step", "best_loss", "parameters", "parameters_trained")
+        return {**{key: self.manifest[key] for key in told}, "written": [str(folder) for folder in self.folders]}
 
 
 def train(
@@ -59,6 +68,7 @@ def train(
     corpus = read_corpus(splits, config)
     _claim(out, config, resume=resume)
     loaded = load(config, corpus)
+    spare_threads(loaded.model)
     batches = loader(config, corpus.train, loaded.processor, read, rank=rank, world=world)
     watched = list(validation(config, corpus.validate, loaded.processor, read))
     fitted = fit(loaded.model, batches, watched, config, out, resume=resume, advance=advance)
@@ -68,6 +78,12 @@ def train(
         folders = export(loaded, out)
         _write(out / MANIFEST, manifest)
     return Trained(fitted, folders, manifest)
+
+
+def spare_threads(model: torch.nn.Module) -> None:
+    """Keep a small model to one core: handing its matrices around costs more than another core saves."""
+    if not torch.cuda.is_available() and sum(each.numel() for each in model.parameters()) < SMALL:
+        torch.set_num_threads(1)
 
 
 def _claim(out: Path, config: Config, *, resume: bool) -> None:
