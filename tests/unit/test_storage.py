@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
 
 import pytest
 from gcp_storage_emulator.server import create_server
 from gcsfs.core import GCSFileSystem
 from lrrg.agent.state import Failure
-from lrrg.pipelines import places, storage
+from lrrg.pipelines import places, settings, storage
 from lrrg.pipelines.adapters import DatasetError, mimic
+from lrrg.pipelines.annotate import Order, annotate
 from lrrg.pipelines.catalog import adapter_of, catalog
-from lrrg.pipelines.places import location
+from lrrg.pipelines.places import Listing, ObjectPath, location
+from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.storage import RefusedStore, StorageError, read_bytes
 from lrrg.pipelines.store import Store
@@ -242,6 +245,18 @@ def test_the_whole_run_leaves_no_credential_anywhere(bucket: Bucket, tmp_path: P
     assert f"s3://{BUCKET}/run".encode() in left
     for secret in (KEY, SECRET, SECRET.split("/")[1]):
         assert secret.encode() not in left + told
+
+
+def test_a_run_on_films_of_a_store_nobody_allows_stops_before_any_work(tmp_path: Path):
+    film = CatalogRow("a", "a.jpg")
+    with Store.open(tmp_path / "db") as store:
+        store.add_images(
+            ObjectPath(Listing("s3://films/run", ReadSettings.model_validate({})), PurePosixPath()), [film]
+        )
+    with pytest.raises(RefusedStore):
+        annotate(tmp_path / "db", settings.load(), Order(), lambda label, total: nullcontext(quiet))
+    with Store.open(tmp_path / "db") as store:
+        assert store.query("FROM verdict").rows == []
 
 
 def test_files_on_disk_load_no_library_of_object_stores(tmp_path: Path):
