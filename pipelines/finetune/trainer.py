@@ -97,7 +97,11 @@ class DualLoopTrainer(Trainer):
         """Make a trainer; arguments as of `fit`."""
         self._validate = list(validate)
         watched = bool(config.train.evaluate_every and self._validate)
-        super().__init__(model=model, args=_arguments(config, out, watched))  # pyright: ignore[reportArgumentType]
+        super().__init__(
+            model=model,  # pyright: ignore[reportArgumentType]
+            args=_arguments(config, out, watched),
+            eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
+        )
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise StrategyError(
                 "sharded",
@@ -117,7 +121,7 @@ class DualLoopTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """The loader as it is: it knows ranks and seeds itself."""
-        return self._loader.batches
+        return _Steady(self._loader.batches)
 
     def training_step(
         self, model: torch.nn.Module, inputs: Mapping[str, Any], num_items_in_batch: Any = None
@@ -199,6 +203,20 @@ class DualLoopTrainer(Trainer):
             return {f"{prefix}_loss": values[0]}
         share = self.config.data.low_share
         return {f"{prefix}_loss": (1 - share) * values[0] + share * values[1], f"{prefix}_gap": values[1] - values[0]}
+
+
+class _Steady:
+    """Batches whose start takes nothing from the global generator.
+
+    A DataLoader draws a seed when it starts; a resumed run starts one more, after its generators were restored.
+    """
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        with torch.random.fork_rng(devices=[]):
+            return iter(self._batches)
 
 
 def _sum(tensor: torch.Tensor) -> None:

@@ -1,0 +1,186 @@
+"""The training loop: runs that go on bit for bit, several processes, what is logged and what stops it."""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lrrg.pipelines.finetune import trainer
+from lrrg.pipelines.finetune.errors import StrategyError, TrainingError
+from lrrg.tests import training
+
+DUAL = {"name": "dual_loop", "alpha": 1.0}
+WHOLE = {"name": "dual_loop", "mode": "finite_difference", "consistency": 0.1}
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "dropout"),
+    [(DUAL | {"roles": "alternating", "anchor": 0.5}, 0.2), ({"name": "fish"}, 0.0)],
+    ids=["dual_loop", "fish"],
+)
+def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any], dropout: float, tmp_path: Path):
+    given = {"strategy": strategy, "data": {"low_share": 0.5}}
+    whole, weights = training.train(training.config(**given), tmp_path / "whole", dropout=dropout)
+
+    class Killed(Exception):
+        pass
+
+    def killed(done: int = 1, **counts: int) -> None:
+        killed.steps += done
+        if killed.steps == 5:
+            raise Killed
+
+    killed.steps = 0
+    with pytest.raises(Killed):
+        training.train(training.config(**given), tmp_path / "cut", dropout=dropout, advance=killed)
+    told: list[int] = []
+    resumed, again = training.train(
+        training.config(**given),
+        tmp_path / "cut",
+        resume=True,
+        dropout=dropout,
+        advance=lambda done=1: told.append(done),
+    )
+    assert torch.equal(again, weights)
+    assert (resumed.best_step, resumed.best_loss) == (whole.best_step, whole.best_loss)
+    assert told == [3, 1, 1, 1]
+    kept = [[row.get("eval_loss") for row in lines(tmp_path / side) if "eval_loss" in row] for side in ("whole", "cut")]
+    assert kept[0] == kept[1]
+
+
+def test_strategies_differ_and_equal_seeds_do_not(tmp_path: Path):
+    found = {}
+    for name, strategy in {
+        "balanced": {"name": "sft_balanced"},
+        "again": {"name": "sft_balanced"},
+        "no look-ahead": DUAL | {"alpha": 0.0},
+        "dual loop": DUAL,
+        "clean": {"name": "sft_clean"},
+        "mix": {"name": "sft_mix"},
+        "pcgrad": {"name": "pcgrad"},
+    }.items():
+        chosen = training.config(strategy=strategy, train={"evaluate_every": 0, "steps": 3})
+        fitted, found[name] = training.train(chosen, tmp_path / name)
+        assert (fitted.steps, fitted.best_loss) == (3, None)
+    assert torch.equal(found["again"], found["balanced"])
+    assert torch.equal(found["no look-ahead"], found["balanced"])
+    for name in ("dual loop", "clean", "mix"):
+        assert not torch.equal(found[name], found["balanced"]), name
+
+
+def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
+    chosen = training.config(strategy=DUAL, train={"probe_every": 3})
+    training.train(chosen, tmp_path)
+    rows = lines(tmp_path)
+    logged = next(row for row in rows if "loss" in row)
+    assert logged["gap"] == pytest.approx(logged["loss_low"] - logged["loss_high"], abs=1e-6)
+    assert logged["loss"] == pytest.approx((logged["loss_low"] + logged["loss_high"]) / 2, abs=1e-3)
+    watched = [row for row in rows if "eval_loss" in row]
+    assert [row["step"] for row in watched] == [3, 6]
+    assert watched[0]["eval_gap"] == pytest.approx(watched[0]["eval_loss_low"] - watched[0]["eval_loss_high"])
+    assert [row["step"] for row in rows if "cosine" in row] == [0, 3]
+    assert list(tmp_path.rglob("events.out.tfevents*"))
+
+
+def test_stops_early_and_keeps_the_best_weights(tmp_path: Path):
+    """At a learning rate that ruins the model, the first validation is the best."""
+    chosen = training.config(
+        strategy={"name": "sft_balanced"},
+        train={
+            "learning_rate": 2.0,
+            "steps": 12,
+            "evaluate_every": 1,
+            "patience": 2,
+            "gradient_norm": 0,
+            "warmup": 0.3,
+        },
+    )
+    fitted, _ = training.train(chosen, tmp_path)
+    losses = [row["eval_loss"] for row in lines(tmp_path) if "eval_loss" in row]
+    assert fitted.steps < 12
+    assert fitted.best_loss == min(losses) == losses[fitted.best_step - 1]
+    assert len(losses) - fitted.best_step == 2
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_that_accumulates(tmp_path: Path):
+    """The look-ahead goes along the gradient of all processes: first_order and the differences see the same regime."""
+    given = {"strategy": WHOLE, "train": {"steps": 3, "evaluate_every": 0, "batch_size": 2}}
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    launched = {"TORCHELASTIC_RUN_ID": "test", "LOCAL_WORLD_SIZE": "2"}
+    command = [sys.executable, "-m", "lrrg.tests.training", str(tmp_path)]
+    processes = [
+        subprocess.Popen(
+            [*command, training.config(**given).model_dump_json()],
+            env=os.environ | world | launched | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ended = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ended
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    alone = training.config(**given | {"train": given["train"] | {"accumulation": 2}})
+    _, accumulated = training.train(alone, tmp_path / "alone")
+    assert torch.equal(*ranks)
+    assert float((ranks[0] - accumulated).abs().max()) < 1e-6
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path):
+    chosen = training.config(train={"learning_rate": 1e30, "gradient_norm": 0, "warmup": 0.0})
+    with pytest.raises(TrainingError, match="learning_rate") as caught:
+        training.train(chosen, tmp_path)
+    assert caught.value.code == "not-a-number"
+
+
+def test_memory_that_does_not_suffice_names_the_knobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A real refusal by the operating system, in the middle of a loss."""
+
+    def hungry(call: Any, batch: Any) -> Any:
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (2**36, limits[1]))
+        try:
+            return torch.zeros(2**40), 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+
+    monkeypatch.setattr(trainer, "token_loss", hungry)
+    with pytest.raises(TrainingError, match=r"train\.batch_size \(4\).*gradient_checkpointing.*max_pixels") as caught:
+        training.train(training.config(), tmp_path)
+    assert caught.value.code == "out-of-memory"
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path):
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        training.train(training.config(), tmp_path, resume=True)
+
+
+def test_sharded_parameters_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(trainer.DualLoopTrainer, "is_fsdp_enabled", True, raising=False)
+    monkeypatch.setattr(trainer.Trainer, "__init__", lambda self, **given: None)
+    with pytest.raises(StrategyError, match="torchrun"):
+        training.train(training.config(), tmp_path)
+
+
+def test_bfloat16_with_checkpointing_learns(tmp_path: Path):
+    chosen = training.config(
+        strategy=WHOLE, train={"bfloat16": True, "gradient_checkpointing": True, "steps": 12, "warmup": 0.0}
+    )
+    training.train(chosen, tmp_path)
+    losses = [row["eval_loss"] for row in lines(tmp_path) if "eval_loss" in row]
+    assert losses[-1] < losses[0]
