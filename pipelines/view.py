@@ -89,7 +89,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 def show(counts: Mapping[str, Any], as_json: bool) -> None:
     """Print named values: one JSON line for a program, a table for a person."""
     if as_json:
-        print(json.dumps(counts))
+        print(json.dumps(counts), flush=True)
     else:
         table(tuple(counts), [tuple(counts.values())])
 

@@ -1,16 +1,30 @@
 """Shared fixtures: where real films are, and files that are generated and kept."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from lrrg.tests.served import Served
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="rewrite generated files instead of comparing them")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks the model server runs in one process of `--dist loadgroup`, because there is one server."""
+    for item in items:
+        if "judge_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.vllm)
+        if item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.xdist_group("vllm"))
 
 
 @pytest.fixture
@@ -35,3 +49,12 @@ def films_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no labelled radiographs at {root}; set LRRG_FILMS to a folder with manifest*.csv")
     return root
+
+
+@pytest.fixture(scope="session")
+def judge_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
+    """A real vLLM with the compact judge, started once; killed, it comes back at the same URL."""
+    from lrrg.tests.served import a_judge
+
+    with a_judge(tmp_path_factory.mktemp("judge")) as served:
+        yield served

@@ -1,0 +1,62 @@
+"""Verbs around the models that look at films or describe them: serve, calibrate."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+PANEL = "Judge"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's verbs to the command line."""
+    app.command(rich_help_panel=PANEL)(serve)
+    app.command(rich_help_panel=PANEL)(calibrate)
+
+
+def serve(
+    role: Annotated[Literal["judge", "reporter"], typer.Argument(help="what is served")],
+    extra: Annotated[list[str] | None, typer.Argument(metavar="[-- FLAG …]", help="more flags for vllm serve")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR|NAME", help="folder, or name on the hub (default: the judge that fits)")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on (default: this machine only)")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 for any that is free (default: 8000)")] = None,
+    environment: Annotated[Path | None, typer.Option(help="virtual environment with vLLM, instead of ours")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON line each time the server is ready")] = False,
+) -> None:
+    """Start a vLLM server, say when it answers, start it again if it dies, and end it on Ctrl-C."""
+    from .. import settings
+    from ..serving import serve
+    from ..view import show, warn
+
+    chosen = settings.load(serve={"host": host, "port": port, "environment": environment})
+    serve(role, chosen, model, extra or (), lambda facts: show(facts, as_json), lambda message: warn([message]))
+
+
+def calibrate(
+    db: Annotated[Path, typer.Option("--db", help="database annotated with the judge, or with --films to be so")],
+    out: Annotated[Path, typer.Option("--out", help="policy file to write (.json); hand it to annotate --policy")],
+    films: Annotated[
+        Path | None, typer.Option(help="labelled films (manifest*.csv) to ask about (default: reviewed ones in DB)")
+    ] = None,
+    judge: Annotated[str | None, typer.Option(metavar="URL[,URL]", help="servers of the judge, with --films")] = None,
+    policy: Annotated[str | None, typer.Option("--policy", help="policy that the judge joins")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="that policy was fitted on these films: hold it out")] = False,
+    trained: Annotated[Path | None, typer.Option(help="patients.json of the judge: leave its patients out")] = None,
+    temperatures: Annotated[Path | None, typer.Option(help="temperatures.json of the judge")] = None,
+    curves: Annotated[Path | None, typer.Option(help="folder for reliability.csv and cost.csv")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Fit how a judge joins the tools; print what it adds on films held out, and how true its probabilities are."""
+    from .. import settings, view
+    from ..calibrate import Order, calibrate, write_outcome
+
+    chosen = settings.load(agent={"policy": policy}, judge={"urls": tuple(judge.split(",")) if judge else None})
+    outcome = calibrate(Order(db, films, trained, refit, temperatures), chosen, view.progress)
+    write_outcome(outcome, out, curves)
+    view.warn(outcome.notes)
+    if as_json:
+        view.show({"policy": str(out), "finding": outcome.finding, **outcome.tables}, as_json)
+        return
+    view.facts(str(out), {"": outcome.finding, **outcome.tables})

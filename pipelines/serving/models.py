@@ -1,0 +1,117 @@
+"""What is served: a folder with weights, an adapter on top of one, or a name on the model hub."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError
+from .profiles import Device, Role
+
+COMPACT = Path(__file__).with_name("models") / "judge"
+COMPACT_NAME = "lrrg-judge-v1"
+LARGE = "Qwen/Qwen2.5-VL-7B-Instruct"
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""Greatest ranks that vLLM can be told."""
+STATE = ("*.json", "*.jinja", "*.safetensors")
+"""Files of a model's folder that decide what it answers."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a server is asked for, and what it loads.
+
+    Attributes:
+        name: by which requests ask for it.
+        weights: folder, or name on the hub.
+        adapter: folder of a LoRA adapter on those weights.
+        rank: of the adapter.
+        context: tokens it can take; None where its folder is not here.
+        revision: which state of it, by the bytes of its folder; None where that is not here.
+    """
+
+    name: str
+    weights: str
+    adapter: Path | None = None
+    rank: int = 0
+    context: int | None = None
+    revision: str | None = None
+
+    def arguments(self) -> list[str]:
+        """What `vllm serve` is told of it.
+
+        A second name `NAME@REVISION` tells clients which state of the model answers.
+        """
+        if self.adapter is None:
+            alias = [f"{self.name}@{self.revision}"] if self.revision else []
+            return [self.weights, "--served-model-name", self.name, *alias]
+        rank = next((each for each in LORA_RANKS if each >= self.rank), self.rank)
+        adapter = json.dumps({"name": self.name, "path": str(self.adapter)})
+        lora = ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", adapter]
+        return [self.weights, "--served-model-name", f"{self.name}-base", *lora]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing has to be fetched."""
+        return Path(self.weights).is_dir()
+
+
+def resolve(role: Role, device: Device, asked: str | None) -> Model:
+    """The model to serve: the one asked for, else the judge that fits the machine.
+
+    Args:
+        role: what it is for.
+        device: what it runs on.
+        asked: folder, or `OWNER/NAME` on the hub.
+
+    Raises:
+        SettingsError: no model named for a reporter, or a folder without a model.
+    """
+    if asked is not None:
+        return _asked(asked)
+    if role == "reporter":
+        raise SettingsError("serve reporter: --model names the folder of a report model, or one on the hub")
+    return Model(LARGE, LARGE) if device == "gpu" else _folder(COMPACT, COMPACT_NAME)
+
+
+def _asked(asked: str) -> Model:
+    folder = Path(asked)
+    if (folder / "adapter_config.json").is_file():
+        return _adapter(folder.resolve())
+    if folder.is_dir():
+        return _folder(folder.resolve(), COMPACT_NAME if folder.resolve() == COMPACT else folder.resolve().name)
+    if asked.count("/") != 1 or asked.startswith((".", "~", "/")):
+        raise SettingsError(f"{asked}: no such folder, and no OWNER/NAME of the hub either")
+    return Model(asked, asked)
+
+
+def _adapter(folder: Path) -> Model:
+    config = _read(folder / "adapter_config.json")
+    base = Path(config["base_model_name_or_path"])
+    if not base.is_dir():
+        return Model(folder.name, str(base), folder, config["r"])
+    whole = _folder(base.resolve(), base.name)
+    return Model(folder.name, whole.weights, folder, config["r"], whole.context)
+
+
+def _folder(folder: Path, name: str) -> Model:
+    config = _read(folder / "config.json")
+    text = config.get("text_config", config)
+    return Model(name, str(folder), context=text.get("max_position_embeddings"), revision=_revision(folder))
+
+
+def _revision(folder: Path) -> str:
+    """Of everything in a model's folder that its answers depend on."""
+    whole = hashlib.sha256()
+    for path in sorted(each for pattern in STATE for each in folder.glob(pattern)):
+        with path.open("rb") as file:
+            whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:12]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise SettingsError(f"{path}: not a model's configuration ({error}); name the folder of a model") from error
