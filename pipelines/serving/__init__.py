@@ -55,3 +55,4 @@ def served(
     launch.log.unlink(missing_ok=True)
     with running(launch, settings.serve.start_seconds, tell) as server:
         yield server
+    launch.log.unlink()  # of no use any more; the next one gets another port, and another name
