@@ -22,7 +22,6 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on (default: this machine only)")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 for any that is free (default: 8000)")] = None,
-    environment: Annotated[Path | None, typer.Option(help="virtual environment with vLLM, instead of ours")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON line each time the server is ready")] = False,
 ) -> None:
     """Start a vLLM server, say when it answers, start it again if it dies, and end it on Ctrl-C."""
@@ -30,7 +29,7 @@ def serve(
     from ..serving import serve
     from ..view import show, warn
 
-    chosen = settings.load(serve={"host": host, "port": port, "environment": environment})
+    chosen = settings.load(serve={"host": host, "port": port})
     serve(role, chosen, model, extra or (), lambda facts: show(facts, as_json), lambda message: warn([message]))
 
 
