@@ -42,7 +42,10 @@ SELECT
 FROM range($images) AS t(i)
 """
 _VERDICTS = """
-INSERT INTO verdict
+INSERT INTO verdict (
+    image_id, recipe_id, run_id, status, route, rationale, error_code, error_detail, sha256, fingerprint, file_bytes,
+    file_format, width, height, bits, intensity_domain, "view", notes, measures, elapsed_ms, created_at
+)
 SELECT
     image_id, $recipe, 'bench', 'ok', 'tools', 'synthetic', NULL, NULL,
     md5(image_id), md5(path), 1500000, 'JPEG', 2544, 3056, 8, 'equalised', view_position, [],
