@@ -74,7 +74,7 @@ def fit(films: Sequence[Example], spoiled: Sequence[Example]) -> Fitted:
         held = [film for film, fold in zip(films, part, strict=True) if fold == k]
         inner = {domain: fit_model(of(domain, *without(held, films, spoiled))) for domain in FITTED}
         quality[part == k] = qualities(inner, held)
-    return Fitted(models, _regimes(films, quality))
+    return Fitted(models, set_regimes(films, quality))
 
 
 def of(domain: str, films: Iterable[Example], spoiled: Iterable[Example]) -> list[Example]:
@@ -118,15 +118,16 @@ def qualities(models: Mapping[str, Model], films: Sequence[Example]) -> Floats:
     return found
 
 
-def _regimes(films: Sequence[Example], quality: Floats) -> Regimes:
+def set_regimes(films: Sequence[Example], quality: Floats) -> Regimes:
     """The highest `low` that flags few good films of every source, the lowest `high` that few low films reach."""
     labels = np.array([each.film.label for each in films])
     cells = np.array([f"{each.domain} {each.film.source}" for each in films])
     domains = np.array([each.domain for each in films])
     good = [quality[(labels == "good") & (cells == cell)] for cell in np.unique(cells)]
     low = [quality[(labels == "low") & (domains == domain)] for domain in np.unique(domains)]
-    lower = min(float(np.quantile(each, FLAGGED)) for each in good if len(each) >= MIN_GOOD)
-    upper = max(float(np.quantile(each, 1 - PASSED)) for each in low)
+    enough = [each for each in good if len(each) >= MIN_GOOD] or [quality[labels == "good"]]
+    lower = min(float(np.quantile(each, FLAGGED)) for each in enough)
+    upper = max(float(np.quantile(each, 1 - PASSED)) for each in low if len(each))
     return Regimes(low=round(lower, 3), high=round(max(lower, upper), 3))
 
 

@@ -40,12 +40,25 @@ class Model(NamedTuple):
     ridge: float
 
 
-class _Rows(NamedTuple):
+class Line(NamedTuple):
+    """Log-odds of low quality as a weighted sum: bias + phi @ weights."""
+
+    bias: float
+    weights: Floats
+    """Shape (features,); none is negative."""
+    ridge: float
+
+
+class Rows(NamedTuple):
+    """Films to fit on, one a row."""
+
     phi: Floats
+    """Features that grow as quality falls: shape (n, features)."""
     low: NDArray[np.bool_]
     source: NDArray[np.str_]
     patient: NDArray[np.str_]
     spoiled: NDArray[np.bool_]
+    """Whether the film was spoiled on purpose."""
 
 
 def fit_model(examples: Iterable[Example]) -> Model:
@@ -57,12 +70,16 @@ def fit_model(examples: Iterable[Example]) -> Model:
     chosen = [each for each in examples if each.film.label in ("good", "low")]
     refer_to = [each for each in chosen if each.film.label == "good" and not each.defect]
     scales = reference(refer_to, TRANSFORM, VIEWS)
-    rows = _rows(chosen, scales)
+    line = fit_line(_rows(chosen, scales))
+    return Model(line.bias, dict(zip(MODEL, line.weights.tolist(), strict=True)), scales, line.ridge)
+
+
+def fit_line(rows: Rows) -> Line:
+    """Fit log-odds of low quality that grow with every feature; see `fit_model` for ridge and calibration."""
     ridge = max(RIDGES, key=lambda each: _carries(rows, each))
     bias, weights = _solve(rows, ridge)
     slope, shift = _calibrate(rows, ridge)
-    scaled = {name: float(slope * weight) for name, weight in zip(MODEL, weights, strict=True)}
-    return Model(float(slope * bias + shift), scaled, scales, ridge)
+    return Line(float(slope * bias + shift), slope * weights, ridge)
 
 
 def log_odds(model: Model, examples: Sequence[Example]) -> Floats:
@@ -85,8 +102,8 @@ def phi(examples: Sequence[Example], scales: Iterable[Reference]) -> Floats:
     return matrix
 
 
-def _rows(examples: Sequence[Example], scales: Iterable[Reference]) -> _Rows:
-    return _Rows(
+def _rows(examples: Sequence[Example], scales: Iterable[Reference]) -> Rows:
+    return Rows(
         phi(examples, scales),
         np.array([each.film.label == "low" or bool(each.defect) for each in examples]),
         np.array([each.film.source for each in examples]),
@@ -95,11 +112,11 @@ def _rows(examples: Sequence[Example], scales: Iterable[Reference]) -> _Rows:
     )
 
 
-def _take(rows: _Rows, mask: NDArray[np.bool_]) -> _Rows:
-    return _Rows(rows.phi[mask], rows.low[mask], rows.source[mask], rows.patient[mask], rows.spoiled[mask])
+def _take(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    return Rows(rows.phi[mask], rows.low[mask], rows.source[mask], rows.patient[mask], rows.spoiled[mask])
 
 
-def _solve(rows: _Rows, ridge: float) -> tuple[float, Floats]:
+def _solve(rows: Rows, ridge: float) -> tuple[float, Floats]:
     mass, low = _mass(rows), rows.low.astype(float)
 
     def slope(theta: Floats) -> Floats:
@@ -142,7 +159,7 @@ def _descend(slope: Callable[[Floats], Floats], start: Floats, lowest: Floats, c
     return here
 
 
-def _mass(rows: _Rows) -> Floats:
+def _mass(rows: Rows) -> Floats:
     """Weight of each film: a source's good (and low) films count by the square root of their number.
 
     Where there are fewer than `FEW` they count by their number: a handful of oddities must not steer the fit.
@@ -160,7 +177,7 @@ def _mass(rows: _Rows) -> Floats:
     return mass
 
 
-def _carries(rows: _Rows, ridge: float) -> float:
+def _carries(rows: Rows, ridge: float) -> float:
     """Mean AUROC over the folds held out in turn."""
     real = ~rows.spoiled
     folds = [rows.source == name for name in _held_out(rows.source[real], rows.low[real])]
@@ -189,7 +206,7 @@ def patient_folds(patients: NDArray[np.str_], folds: int) -> NDArray[np.intp]:
     return (np.random.default_rng(0).permutation(len(names)) % folds)[codes]
 
 
-def _calibrate(rows: _Rows, ridge: float, folds: int = 5) -> tuple[float, float]:
+def _calibrate(rows: Rows, ridge: float, folds: int = 5) -> tuple[float, float]:
     """Slope and shift that make held-out log-odds true among the hand-labelled films.
 
     Source:
