@@ -28,12 +28,6 @@ def decoded(path: str, limits: ReadSettings) -> Grey:
         raise SettingsError(f"{path}: {error}; put it back, or run lrrg annotate and lrrg splits again") from error
 
 
-def shown(row: Mapping[str, Any], limits: ReadSettings) -> Grey:
-    """The film of a row of `cases.parquet` at full resolution: as it is, or spoilt by the row's defect and severity.
-
-    Raises:
-        SettingsError: as `decoded`.
-        OSError: as `decoded`.
-    """
-    grey = decoded(row["image_path"], limits)
+def spoilt(grey: Grey, row: Mapping[str, Any]) -> Grey:
+    """What a row of `cases.parquet` shows of its film at full resolution, uint8 (H, W): the film, or a spoilt copy."""
     return degrade(grey, row["defect"], row["severity"], key=row["image_id"]) if row["defect"] else grey

@@ -14,6 +14,8 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
     finetune.callback()(train)
+    finetune.command()(judge)
+    app.command(rich_help_panel=PANEL)(generate)
     app.add_typer(finetune, name="finetune", rich_help_panel=PANEL)
 
 
@@ -45,3 +47,51 @@ def train(
     with progress("train", chosen.train.steps) as advance:
         trained = train_model(splits, chosen, out, settings.load().read, resume=resume, advance=advance)
     show(trained.summary(), as_json)
+
+
+def generate(
+    splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
+    model: Annotated[str, typer.Option("--model", metavar="URL|DIR", help="server (several: URL,URL), or a folder")],
+    out: Annotated[Path, typer.Option("--out", help="JSON lines to write or to go on with; lrrg score reads them")],
+    name: Annotated[str | None, typer.Option(help="of the model in scores (default: served or folder's)")] = None,
+    served: Annotated[str | None, typer.Option("--served-model", help="name on the server (default: first)")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="of a report")] = 512,
+    max_pixels: Annotated[int, typer.Option(min=784, help="of a film for a server; a folder says its own")] = 802_816,
+    batch: Annotated[int, typer.Option(min=1, help="films at once, where the model runs in this process")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="processes that read and spoil films")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many cases")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a report for every case of the benchmark; the same command resumes after any stop."""
+    from .. import settings
+    from ..generate import Options, generate
+    from ..view import progress, show
+
+    options = Options(name, served, max_tokens, max_pixels, batch, workers, limit)
+    found = generate(splits, model, out, settings.load(), options, progress)
+    show({"model": found.model, "written": found.written, "missing": found.missing}, as_json)
+    raise typer.Exit(found.exit_code)
+
+
+def judge(
+    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the model and the spoiled films")],
+    hold_out: Annotated[str | None, typer.Option(metavar="SOURCE", help="leave a whole source out")] = None,
+    spoiled: Annotated[int, typer.Option(min=100, help="films to spoil; each gives two views")] = 9000,
+    eyes: Annotated[int, typer.Option(min=1, help="steps for the vision tower")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="steps for the whole model")] = 1600,
+    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train the compact judge on spoiled films: a Qwen2.5-VL small enough to ship."""
+    from .. import settings
+    from ..extras import require
+
+    require("transformers", "train")
+    from ..finetune.judge.stage import Plan, make_judge
+    from ..finetune.judge.train import Schedule
+    from ..view import progress, show
+
+    plan = Plan(spoiled, hold_out=hold_out, seed=seed, schedule=Schedule(eyes, steps))
+    made = make_judge(films, out, plan, settings.load().read, progress)
+    show({**made._asdict(), "folder": str(made.folder)}, as_json)

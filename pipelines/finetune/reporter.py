@@ -1,0 +1,73 @@
+"""Reports of a model in this process, by transformers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.utils.logging import disable_progress_bar
+
+from ..predictions import Written
+from ..prepared import Prepared
+from ..report_prompt import Question
+from .processor import Asked, Processor
+from .train import spare_threads
+
+
+class Reporter:
+    """A model of a folder, ready to write."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load weights, tokenizer and picture sizes; a GPU is used where there is one."""
+        disable_progress_bar()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        # transformers types `generate` for no class in particular.
+        self._model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype="auto")
+        self._model.eval().to(device)
+        spare_threads(self._model)
+        self.processor = Processor.of_folder(folder)
+
+    def report(
+        self,
+        films: Iterator[Prepared],
+        ask: Callable[[Prepared], Question],
+        take: Callable[[Sequence[Written]], None],
+        over: Callable[[], bool],
+        *,
+        batch_size: int,
+        max_tokens: int,
+    ) -> None:
+        """Write reports, greedily, until the films end or `over` says so.
+
+        Args:
+            films: at the processor's sizes.
+            ask: what to ask about a film.
+            take: given the reports of each batch.
+            over: whether no further batch is to be begun.
+            batch_size: films a batch.
+            max_tokens: of a report.
+        """
+        while not over() and (batch := list(islice(films, batch_size))):
+            texts = self._write([self.processor.row(ask(each), each.film) for each in batch], max_tokens)
+            take([Written(each.row["case_id"], *written) for each, written in zip(batch, texts, strict=True)])
+
+    @torch.inference_mode()
+    def _write(self, rows: list[Asked], max_tokens: int) -> list[tuple[str, str]]:
+        batch = self.processor.batch(rows, left=True)
+        given = {name: tensor.to(self._model.device) for name, tensor in batch.items() if name != "labels"}
+        given["pixel_values"] = given["pixel_values"].to(self._model.dtype)
+        # Published models bring sampling settings of their own; a benchmark's reports are the likeliest tokens.
+        tokens = self._model.generate(
+            **given, max_new_tokens=max_tokens, do_sample=False, repetition_penalty=1.0, temperature=None, top_k=None
+        )
+        new = tokens[:, batch["input_ids"].shape[1] :]
+        return [self._text(each) for each in new.tolist()]
+
+    def _text(self, tokens: list[int]) -> tuple[str, str]:
+        ends = self._model.generation_config.eos_token_id
+        known = ends if isinstance(ends, list) else [ends]
+        stop = next((place for place, token in enumerate(tokens) if token in known), None)
+        text = self.processor.tokenizer.decode(tokens[:stop], skip_special_tokens=True)
+        return str(text).strip(), "length" if stop is None else "stop"
