@@ -1,9 +1,11 @@
-"""Verbs around the models that look at films or describe them: serve, calibrate."""
+"""Verbs around the models that look at films or describe them: serve, calibrate, bench judge."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from .run import bench
 
 PANEL = "Judge"
 
@@ -59,3 +61,25 @@ def calibrate(
         view.show({"policy": str(out), "finding": outcome.finding, **outcome.tables}, as_json)
         return
     view.facts(str(out), {"": outcome.finding, **outcome.tables})
+
+
+@bench.command("judge")
+def bench_judge(
+    judge: Annotated[str, typer.Option(metavar="URL", help="the judge's server")],
+    films: Annotated[Path | None, typer.Argument(help="folder of films; phantoms by default")] = None,
+    images: Annotated[int, typer.Option(min=2, help="films a round")] = 64,
+    rounds: Annotated[int, typer.Option(min=2, help="rounds of both, in turns")] = 4,
+    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare the agent's requests a second with a bare load generator's, which replays them to the same judge."""
+    from .. import settings
+    from ..bench.judge import Arm, bench_judge
+    from ..view import progress, show, table
+
+    chosen = settings.load(annotate={"workers": workers}, judge={"urls": (judge,)})
+    with progress("rounds", rounds) as advance:
+        kept = bench_judge(films, chosen, images, rounds, advance)
+    show({**kept.summary(), **({"arms": [arm._asdict() for arm in kept.arms]} if as_json else {})}, as_json)
+    if not as_json:
+        table(Arm._fields, kept.arms)

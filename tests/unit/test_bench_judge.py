@@ -1,0 +1,60 @@
+"""The agent against a bare load generator, at a scripted server."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from lrrg.agent.faults import JudgeUnavailable
+from lrrg.agent.state import ASPECTS
+from lrrg.benchmark.mimic import mimic_jpeg
+from lrrg.benchmark.phantom import phantom
+from lrrg.pipelines.bench.judge import Kept, bench_judge
+from lrrg.pipelines.cli import app
+from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.settings import Settings, load
+from lrrg.tests.scripted import fails, serving, tells
+from typer.testing import CliRunner
+
+PIECES = [piece for aspect in ASPECTS for piece in (f'"{aspect}":', "1", ",")]
+GRADES = tells(*((piece, {piece: 1.0}) for piece in ["{", *PIECES[:-1], "}"]))
+
+
+def settings(url: str) -> Settings:
+    return load(annotate={"workers": 1}, client={"concurrency": 2}, judge={"urls": (url,)})
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for seed in range(3):
+        (folder / f"{seed}.jpg").write_bytes(mimic_jpeg(phantom(seed, height=400).stored))
+    return folder
+
+
+def bench(url: str, films: Path) -> Kept:
+    return bench_judge(films, settings(url), 3, 2, lambda done: None)
+
+
+def test_both_send_the_same_requests_and_each_goes_first_once(films: Path):
+    with serving(GRADES) as server:
+        kept = bench(server.url, films)
+    bodies = [json.dumps(body, sort_keys=True) for body in server.asked]
+    # Once to warm up, twice by the agent, twice by the generator; the three films differ.
+    assert Counter(bodies) == dict.fromkeys(bodies, 5)
+    assert len(set(bodies)) == 3
+    bare, agent = kept.arms
+    assert (bare.requests, agent.requests, len(kept.rounds)) == (6, 6, 2)
+    assert kept.summary()["kept"] == pytest.approx(agent.rate / bare.rate, abs=1e-3)
+    assert 0 < bare.p50 <= bare.p95
+
+
+def test_a_server_that_refuses_is_no_benchmark(films: Path):
+    with serving(fails(400)) as server, pytest.raises(SettingsError, match="no judgement"):
+        bench(server.url, films)
+    with pytest.raises(JudgeUnavailable):
+        bench(server.url, films)
+
+
+def test_the_verb_needs_one_server():
+    assert CliRunner().invoke(app, ["bench", "judge"]).exit_code == 2
