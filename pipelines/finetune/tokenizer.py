@@ -35,7 +35,12 @@ CHAT_TEMPLATE = """\
 
 
 def train_tokenizer(
-    texts: Iterable[str], vocab_size: int, *, chat_template: str = CHAT_TEMPLATE, max_tokens: int = 2048
+    texts: Iterable[str],
+    vocab_size: int,
+    *,
+    chat_template: str = CHAT_TEMPLATE,
+    max_tokens: int = 2048,
+    across_words: bool = False,
 ) -> PreTrainedTokenizerFast:
     """Train a tokenizer; equal texts give an equal tokenizer.
 
@@ -46,10 +51,11 @@ def train_tokenizer(
         vocab_size: tokens at most, special ones and the 256 bytes included.
         chat_template: Jinja template of a conversation.
         max_tokens: longest sequence of the model.
+        across_words: whether a token may span words and punctuation, for a model that only ever writes one form.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [pre_tokenizers.Digits(individual_digits=True), _bytes(across_words)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -68,3 +74,7 @@ def train_tokenizer(
     )
     made.chat_template = chat_template
     return made
+
+
+def _bytes(across_words: bool) -> pre_tokenizers.ByteLevel:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not across_words)

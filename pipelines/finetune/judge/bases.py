@@ -1,0 +1,110 @@
+"""The films a judge is trained and tested on before anything is done to them, and what is known of each."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ....agent.state import ASPECTS
+from ....benchmark.phantom import phantom
+from ....tools.depth import to_eight_bit
+from ....tools.film import Domain, Film, Grey
+from ...examples import read_film
+from ...films import LabelledFilm, labelled_films
+from ...settings import ReadSettings
+from .spoil import NONE, ORDINARY_RANGE, UNKNOWN, Grades, grey_range
+
+Part = Literal["train", "validate", "test"]
+PHANTOM = "phantom"
+VALIDATED = 6
+"""One in so many patients of the half that parameters come from chooses temperatures and nothing else."""
+LARGEST = 1700
+
+
+class Base(NamedTuple):
+    """A film as it came."""
+
+    name: str
+    grey: Grey
+    domain: Domain
+    grades: Grades
+    source: str
+    patient: str
+    label: str
+    part: Part
+
+
+def bases(root: Path, read: ReadSettings) -> list[Base]:
+    """Every labelled film below `root` that may be spoiled, in memory: good ones, and for training borderline ones too.
+
+    Figures are reported on the half of the patients that the project reports on (`LabelledFilm.reporting`), as for
+    tools and policy; training sees the other half.
+
+    Raises:
+        SettingsError: no manifest, or a film that cannot be read.
+    """
+    films = [film for film in labelled_films(root) if film.label == "good" or _teaches(film)]
+    return [read_base(film, read) for film in films]
+
+
+def phantoms(number: int, *, height: int = 1100, seed: int = 0) -> Iterator[Base]:
+    """Drawn chests: no shutter, no annotation, no blur but the detector's; half of them portable films."""
+    for index in range(number):
+        drawn = phantom(seed + index, height=height, view="AP" if index % 2 else "PA")
+        grey = to_eight_bit(drawn.stored)
+        name = f"{PHANTOM}_{seed + index}"
+        yield Base(name, grey, "presentation", known(grey, "good"), PHANTOM, name, "good", "train")
+
+
+def known(grey: Grey, label: str) -> Grades:
+    """Grades of a film that nobody spoiled.
+
+    A reader who called it good saw no defect. Shutters and flat contrast still occur on good films: an aspect that a
+    measure doubts is unknown. Of other films only noise and blur count as absent, which readers hardly ever named.
+    """
+    if label != "good":
+        return {aspect: NONE if aspect in ("noise", "blur") else UNKNOWN for aspect in ASPECTS}
+    grades: Grades = dict.fromkeys(ASPECTS, NONE)
+    if max(Film(grey).field.depths) > 0:
+        grades["collimation"] = UNKNOWN
+    if grey_range(grey) < ORDINARY_RANGE:
+        grades["exposure"] = UNKNOWN
+    return grades
+
+
+def drawn_from(films: Sequence[Base], part: Part) -> list[Base]:
+    """Films of a part to draw from in turn; good ones twice, since only they show what the absence of a defect is."""
+    chosen = [film for film in films if film.part == part]
+    return [film for film in chosen for _ in range(2 if film.label == "good" and film.source != PHANTOM else 1)]
+
+
+def patients(films: Sequence[Base], *, without: str | None = None) -> dict[str, list[str]]:
+    """Patients whose films trained a judge, and those whose films chose its temperatures; phantoms left out."""
+    parts: tuple[Part, Part] = ("train", "validate")
+    used = [film for film in films if film.source not in (PHANTOM, without)]
+    return {part: sorted({film.patient for film in used if film.part == part}) for part in parts}
+
+
+def _teaches(film: LabelledFilm) -> bool:
+    return film.label in ("borderline", "") and not film.reporting
+
+
+def _part(film: LabelledFilm) -> Part:
+    if film.reporting:
+        return "test"
+    return "validate" if sha256(film.patient.encode()).digest()[1] % VALIDATED == 0 else "train"
+
+
+def read_base(film: LabelledFilm, read: ReadSettings) -> Base:
+    """Read one film; one far larger than the working view is kept at that size.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    found = read_film(film.path, read)
+    grey = np.ascontiguousarray(found.pixels if max(found.pixels.shape) <= LARGEST else found.view1024)
+    return Base(
+        film.path.name, grey, found.domain, known(grey, film.label), film.source, film.patient, film.label, _part(film)
+    )

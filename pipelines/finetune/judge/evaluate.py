@@ -1,0 +1,156 @@
+"""How well a judge grades films it has never seen: spoiled ones by aspect and severity, and hand-labelled ones."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....agent.state import ASPECTS
+from ....benchmark.ladder import read_ladder
+from ....benchmark.statistics import Interval, auroc, cluster_bootstrap
+from .bases import Base
+from .spoil import KINDS, SEVERE, Spoiled, draw, spoil
+from .views import Row, Views
+
+Floats = NDArray[np.float64]
+BINS = 10
+DRAWS = 500
+MIXED = 12
+"""Random combinations of defects a film."""
+UNSEEN = ("electronic_noise", "scatter", "low_resolution")
+"""Defects of the ladder that no training film had, and the aspect they count as."""
+TAUGHT = tuple(name for kinds in KINDS.values() for name, _ in kinds)
+Rows = list[dict[str, Any]]
+
+
+class Graded(NamedTuple):
+    """Views and the probabilities (N, 6, 4) a judge gave them."""
+
+    views: Views
+    probabilities: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence["Graded"]) -> "Graded":
+        """All views of the parts as one."""
+        return cls(Views.joined([part.views for part in parts]), np.concatenate([p.probabilities for p in parts]))
+
+    @property
+    def severity(self) -> Floats:
+        """Expected grade, (N, 6)."""
+        return self.probabilities @ np.arange(4)
+
+
+def mixed(films: Sequence[Base], *, seed: int, each: int = MIXED) -> list[tuple[Base, Spoiled]]:
+    """Films with several defects at once, as drawn in training but never rescaled, each at the middle of its grade."""
+    found = []
+    for index, film in enumerate(films):
+        for turn in range(each):
+            rng = np.random.default_rng((seed, index, turn))
+            plan = draw(rng)
+            found.append((film, spoil(film.grey, film.grades, plan, rng, spread=0.0)))
+    return found
+
+
+def ladders(films: Sequence[Base], *, seed: int) -> list[tuple[Base, Spoiled]]:
+    """Every film clean, and with every defect alone at every grade it is drawn at."""
+    found = []
+    for index, film in enumerate(films):
+        steps = [{}, *({aspect: step} for aspect, step in _steps())]
+        for turn, plan in enumerate(steps):
+            rng = np.random.default_rng((seed, index, turn))
+            found.append((film, spoil(film.grey, film.grades, plan, rng, spread=0.0)))
+    return found
+
+
+def _steps() -> list[tuple[str, tuple[str, int]]]:
+    ordered = [(aspect, name, read_ladder()[name].ordered) for aspect, kinds in KINDS.items() for name, _ in kinds]
+    return [(a, (name, grade)) for a, name, is_ordered in ordered for grade in ((1, 2, 3) if is_ordered else (SEVERE,))]
+
+
+def by_aspect(graded: Graded, domain: str, *, draws: int = DRAWS) -> Rows:
+    """One row an aspect: AUROC of the expected severity for present against absent, and at each severity; errors."""
+    return [_aspect(graded, index, domain, draws) for index in range(len(ASPECTS))]
+
+
+def _aspect(graded: Graded, index: int, domain: str, draws: int) -> dict[str, Any]:
+    chosen = _in_domain(graded.views.rows, domain) & (graded.views.grades[:, index] >= 0)
+    truth = graded.views.grades[chosen, index].astype(int)
+    severity, probabilities = graded.severity[chosen, index], graded.probabilities[chosen, index]
+    patients = np.array([row.patient for row in graded.views.rows])[chosen]
+    row: dict[str, Any] = {"aspect": ASPECTS[index], "domain": domain, "views": len(truth)}
+    row["auroc"] = area(severity, truth > 0, patients, draws)
+    for grade in (1, 2, 3):
+        of = (truth == 0) | (truth == grade)
+        row[f"auroc_{grade}"] = auroc(severity[of], truth[of] > 0)
+    row["exact"] = float((probabilities.argmax(1) == truth).mean())
+    row["within_one"] = float((np.abs(probabilities.argmax(1) - truth) <= 1).mean())
+    row["ece"] = ece(1 - probabilities[:, 0], truth > 0)
+    return row
+
+
+def area(scores: Floats, positive: NDArray[np.bool_], patients: NDArray[np.str_], draws: int) -> Interval:
+    """AUROC with the interval over patients."""
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        return auroc(scores[rows], positive[rows])
+
+    return cluster_bootstrap(statistic, patients, draws=draws)
+
+
+def ece(probability: Floats, present: NDArray[np.bool_]) -> float:
+    """Expected calibration error over ten bins of equal width."""
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    gaps = [abs(probability[bins == k].mean() - present[bins == k].mean()) * (bins == k).mean() for k in set(bins)]
+    return float(sum(gaps))
+
+
+def by_defect(graded: Graded, domain: str, defects: Sequence[str] = TAUGHT) -> Rows:
+    """One row a defect: AUROC of its aspect's expected severity against clean films, by grade."""
+    return [_defect(graded, domain, name) for name in defects]
+
+
+def _defect(graded: Graded, domain: str, name: str) -> dict[str, Any]:
+    rows, aspect = graded.views.rows, read_ladder()[name].aspect
+    index = ASPECTS.index(aspect)
+    grades, severity = graded.views.grades[:, index], graded.severity[:, index]
+    usable = _in_domain(rows, domain) & (grades >= 0)
+    clean = usable & np.array([not row.defects for row in rows])
+    spoiled = usable & np.array([row.defects == (name,) for row in rows])
+    found: dict[str, Any] = {"aspect": aspect, "defect": name, "domain": domain}
+    for grade in (1, 2, 3):
+        of = clean | (spoiled & (grades == grade))
+        found[f"auroc_{grade}"] = auroc(severity[of], spoiled[of]) if spoiled[of].any() else None
+    return found
+
+
+def _in_domain(rows: Sequence[Row], domain: str) -> NDArray[np.bool_]:
+    return np.array([domain in ("both", row.domain) for row in rows])
+
+
+def temperatures(graded: Graded) -> dict[str, float]:
+    """By aspect, the temperature under which the true grades are likeliest; found on validation patients alone."""
+    grid = np.exp(np.linspace(np.log(0.5), np.log(4.0), 43))
+    found = {}
+    for index, aspect in enumerate(ASPECTS):
+        known = graded.views.grades[:, index] >= 0
+        truth, probabilities = graded.views.grades[known, index].astype(int), graded.probabilities[known, index]
+        losses = [_surprise(temper(probabilities, each), truth) for each in grid]
+        found[aspect] = round(float(grid[int(np.argmin(losses))]), 3)
+    return found
+
+
+def temper(probabilities: Floats, temperature: float) -> Floats:
+    """P ** (1 / T), normalised over the last axis."""
+    raised = np.maximum(probabilities, 1e-9) ** (1 / temperature)
+    return raised / raised.sum(-1, keepdims=True)
+
+
+def tempered(graded: Graded, found: dict[str, float]) -> Graded:
+    """The same views with every aspect at its temperature."""
+    each = [temper(graded.probabilities[:, k], found[aspect]) for k, aspect in enumerate(ASPECTS)]
+    return graded._replace(probabilities=np.stack(each, 1))
+
+
+def _surprise(probabilities: Floats, truth: NDArray[np.int_]) -> float:
+    return float(-np.log(np.take_along_axis(probabilities, truth[:, None], 1)).mean())

@@ -1,0 +1,109 @@
+"""`lrrg finetune judge`: from a folder of labelled films to a folder that serving loads."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ...errors import SettingsError
+from ...settings import ReadSettings
+from ...view import Advance
+from .bases import Base, bases, drawn_from, patients, phantoms
+from .evaluate import Graded, mixed, temperatures
+from .model import Judge
+from .train import Schedule, sample, train
+from .views import make_training, make_views
+
+TEMPERATURES = "temperatures.json"
+PATIENTS = "patients.json"
+FEWEST = 20
+"""Films from which training makes sense."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what comes out.
+
+    Attributes:
+        spoiled: films to spoil; each gives a view in either intensity domain.
+        phantoms: drawn chests among the films.
+        hold_out: source that training and temperatures must not see.
+        seed: of everything random.
+    """
+
+    spoiled: int = 9000
+    phantoms: int = 24
+    hold_out: str | None = None
+    seed: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+class Made(NamedTuple):
+    """What training did."""
+
+    folder: Path
+    films: int
+    views: int
+    parameters: int
+    temperatures: dict[str, float]
+
+
+Watch = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""Shows the progress of one part: `view.progress`."""
+
+
+def make_judge(films: Path, out: Path, plan: Plan, read: ReadSettings, watch: Watch) -> Made:
+    """Train the compact judge on labelled films.
+
+    Args:
+        films: folder with `manifest*.csv`; figures are reported on the half of its patients that training leaves out.
+        out: folder for the model (`model`) and the spoiled films (`views`), which are used again if they fit.
+        plan: how.
+        read: limits of a film.
+        watch: shows progress.
+
+    Raises:
+        SettingsError: no films to train on, or an unknown source is held out.
+    """
+    torch.set_num_threads(1)
+    found = [*bases(films, read), *phantoms(plan.phantoms, seed=plan.seed)]
+    chosen = drawn_from(found, "train")
+    _check(films, found, chosen, plan)
+    with watch("spoil films", plan.spoiled) as advance:
+        views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
+    views = views.without(plan.hold_out)
+    judge = Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
+    with watch("train the judge", plan.schedule.steps) as advance:
+        train(judge, views, plan.schedule, seed=plan.seed, advance=advance)
+    folder = out / "model"
+    judge.save(folder)
+    warmth = _temperatures(judge, found, plan)
+    _note(folder / TEMPERATURES, warmth)
+    _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found, without=plan.hold_out)})
+    _note(folder / "training.json", asdict(plan))
+    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()), warmth)
+
+
+def _check(root: Path, found: Sequence[Base], chosen: Sequence[Base], plan: Plan) -> None:
+    sources = {film.source for film in found}
+    if plan.hold_out is not None and plan.hold_out not in sources:
+        raise SettingsError(f"{root}: no source {plan.hold_out!r} to hold out; there are {', '.join(sorted(sources))}")
+    if sum(film.source != plan.hold_out for film in chosen) < FEWEST:
+        raise SettingsError(f"{root}: fewer than {FEWEST} good films to train on; add films or phantoms")
+
+
+def _temperatures(judge: Judge, found: Sequence[Base], plan: Plan) -> dict[str, float]:
+    """From patients that neither training nor any figure sees; all 1 where there are none."""
+    films = [
+        film for film in found if film.part == "validate" and film.label == "good" and film.source != plan.hold_out
+    ]
+    views = make_views(mixed(films, seed=plan.seed + 1)) if films else None
+    return temperatures(Graded(views, judge.grade(views))) if views else {}
+
+
+def _note(path: Path, found: Any) -> None:
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

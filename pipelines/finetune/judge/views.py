@@ -1,0 +1,178 @@
+"""Looks at spoiled films, cut once and kept on disk: what training and evaluation read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from ....agent.state import ASPECTS
+from ....benchmark.mimic import as_mimic
+from ....tools.film import Domain, Film, Grey
+from ....tools.looks import REGIONS, looks, region
+from ...view import Advance
+from .bases import Base
+from .spoil import ORDINARY_RANGE, UNKNOWN, Grades, Spoiled, draw, grey_range, spoil
+
+DOMAINS: tuple[Domain, Domain] = ("presentation", "equalised")
+OVERVIEW = 168
+CROP = 140
+"""Sides, in pixels, of what the judge sees; its prompt says the same."""
+KEPT = 168
+"""Side of a stored detail in training: the judge sees random parts of it."""
+SCALES = (512, 1024)
+"""Long sides of the exports that training imitates."""
+TRIM = 0.08
+TONE = 0.3
+
+
+class Row(NamedTuple):
+    """What is known of one view."""
+
+    film: str
+    source: str
+    patient: str
+    domain: Domain
+    defects: tuple[str, ...]
+    grades: Grades
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Looks of many films.
+
+    Attributes:
+        overview: uint8, shape (N, OVERVIEW, OVERVIEW).
+        details: uint8, shape (N, K, side, side): details A, B and, in training, one from anywhere.
+        grades: int8, shape (N, 6), -1 where unknown.
+        rows: N descriptions.
+        among: indices of the views to draw from, all by default.
+    """
+
+    overview: NDArray[np.uint8]
+    details: NDArray[np.uint8]
+    grades: NDArray[np.int8]
+    rows: Sequence[Row]
+    among: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Views"]) -> "Views":
+        """All views of the parts as one, without their pixels, which nobody looks at again."""
+        rows = [row for part in parts for row in part.rows]
+        nothing = np.zeros((len(rows), 0, 0), np.uint8)
+        return cls(nothing, nothing[..., None], _grades(rows), rows, np.arange(len(rows)))
+
+    def without(self, source: str | None) -> "Views":
+        """These views, none of the source's among those to draw from."""
+        kept = [index for index in self.among if self.rows[index].source != source]
+        return replace(self, among=np.array(kept, np.intp))
+
+
+def make_training(films: Sequence[Base], number: int, folder: Path, *, seed: int, advance: Advance) -> Views:
+    """Spoil films at random, `number` times, and cut each result in both domains; kept in `folder`.
+
+    Args:
+        films: drawn from evenly, in turn.
+        number: spoiled films; there are twice as many views.
+        folder: made where it is missing; views of the same films, number and seed are taken from it.
+        seed: of everything random; a view depends on it and on its own number alone.
+        advance: told of every spoiled film.
+    """
+    asked = {"films": [film.name for film in films], "number": number, "seed": seed}
+    if (folder / "asked.json").is_file() and json.loads((folder / "asked.json").read_text()) == asked:
+        return read_views(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    overview = open_memmap(folder / "overview.npy", "w+", np.uint8, (2 * number, OVERVIEW, OVERVIEW))
+    details = open_memmap(folder / "details.npy", "w+", np.uint8, (2 * number, 3, KEPT, KEPT))
+    rows: list[Row] = []
+    for index in range(number):
+        rng = np.random.default_rng((seed, index))
+        film = films[index % len(films)]
+        for made, domain in _both(film, _random(film, rng)):
+            cut = looks(made.film, OVERVIEW, KEPT)
+            anywhere = region(made.film, str(rng.choice(list(REGIONS))), KEPT)
+            overview[len(rows)] = cut[0].pixels
+            details[len(rows)] = [look.pixels for look in (*cut[1:], anywhere)]
+            rows.append(Row(film.name, film.source, film.patient, domain, made.defects, made.grades))
+        advance()
+    overview.flush()
+    details.flush()
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "asked.json").write_text(json.dumps(asked))
+    return read_views(folder)
+
+
+def make_views(spoiled: Sequence[tuple[Base, Spoiled]]) -> Views:
+    """Cut spoiled films exactly as in serving, in both domains, in memory."""
+    overview, details, rows = [], [], []
+    for film, found in spoiled:
+        for made, domain in _both(film, found):
+            cut = looks(made.film, OVERVIEW, CROP)
+            overview.append(cut[0].pixels)
+            details.append([look.pixels for look in cut[1:]])
+            rows.append(Row(film.name, film.source, film.patient, domain, made.defects, made.grades))
+    return Views(np.stack(overview), np.array(details), _grades(rows), rows, np.arange(len(rows)))
+
+
+def read_views(folder: Path) -> Views:
+    """Views that `make_training` left; pixels stay on disk until they are looked at."""
+    found: list[list[Any]] = json.loads((folder / "rows.json").read_text())
+    rows = [Row(film, source, patient, domain, tuple(d), grades) for film, source, patient, domain, d, grades in found]
+    overview, details = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("overview", "details"))
+    return Views(overview, details, _grades(rows), rows, np.arange(len(rows)))
+
+
+class _Made(NamedTuple):
+    film: Film
+    grades: Grades
+    defects: tuple[str, ...]
+
+
+def _both(film: Base, found: Spoiled) -> list[tuple[_Made, Domain]]:
+    """The spoiled film as it is and as MIMIC-CXR-JPG would hold it; equalisation hides flat contrast."""
+    hidden = "low_contrast" in found.defects or (found.grades["exposure"] == UNKNOWN)
+    grades = {**found.grades, "exposure": UNKNOWN} if hidden else found.grades
+    equalised = _Made(Film(as_mimic(found.grey), "equalised"), grades, found.defects)
+    if film.domain == "equalised":
+        return [(equalised, "equalised")]
+    return [(_Made(Film(found.grey), found.grades, found.defects), "presentation"), (equalised, "equalised")]
+
+
+def _grades(rows: Sequence[Row]) -> NDArray[np.int8]:
+    return np.array([[row.grades[aspect] for aspect in ASPECTS] for row in rows], np.int8)
+
+
+def _random(film: Base, rng: np.random.Generator) -> Spoiled:
+    clean = vary(film.grey, rng)
+    grades = dict(film.grades)
+    if grey_range(clean) < ORDINARY_RANGE:
+        grades["exposure"] = UNKNOWN
+    return spoil(clean, grades, draw(rng), rng)
+
+
+def vary(grey: Grey, rng: np.random.Generator) -> Grey:
+    """Another export of a film: trimmed margins, another native scale, mirrored, another tone curve; grades stay."""
+    height, width = grey.shape
+    if rng.random() < 0.5:
+        top, bottom, left, right = rng.uniform(0, TRIM, 4)
+        grey = grey[
+            round(top * height) : round((1 - bottom) * height), round(left * width) : round((1 - right) * width)
+        ]
+    scale = rng.uniform(*SCALES) / max(grey.shape) if rng.random() < 0.65 else 1.0
+    if scale < 1:
+        size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if rng.random() < 0.5:
+        grey = grey[:, ::-1]
+    if rng.random() < 0.5:
+        curve = 255 * (np.arange(256) / 255) ** np.exp(rng.uniform(-TONE, TONE))
+        grey = np.asarray(cv2.LUT(np.ascontiguousarray(grey), np.round(curve).astype(np.uint8)), np.uint8)
+    return np.ascontiguousarray(grey)
