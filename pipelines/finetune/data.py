@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -99,7 +98,7 @@ class Films:
         """
         self._config, self._read, self._ladder = config, read, read_ladder()
         self._defects = _trainable(self._ladder, config.augment.defects)
-        self._reduced = lru_cache(maxsize=config.data.kept)(self._small)
+        self._kept: dict[str, Grey] = {}
 
     def clean(self, example: Example) -> Grey:
         """The film, uint8 (H, W), at most `images.side` long.
@@ -107,7 +106,15 @@ class Films:
         Raises:
             SettingsError: the file cannot be read; the message names it.
         """
-        return self._reduced(example.path)
+        path = example.path
+        if path in self._kept:
+            return self._kept[path]
+        film = np.ascontiguousarray(reduced(decoded(path, self._read), self._config.images.side))
+        film.flags.writeable = False
+        # No film makes room for another: each is drawn once a turn, so the oldest would be the next to be wanted.
+        if len(self._kept) < self._config.data.kept:
+            self._kept[path] = film
+        return film
 
     def spoilt(self, example: Example, turn: int) -> Grey:
         """The film with a defect drawn by seed, turn and film; otherwise as `clean`."""
@@ -116,11 +123,6 @@ class Films:
         place, step = divmod(draw, len(self._config.augment.severities))
         defect = self._defects[place % len(self._defects)]
         return degrade(self.clean(example), defect, self._config.augment.severities[step], key=key, ladder=self._ladder)
-
-    def _small(self, path: str) -> Grey:
-        small = np.ascontiguousarray(reduced(decoded(path, self._read), self._config.images.side))
-        small.flags.writeable = False  # kept for later turns
-        return small
 
 
 def _trainable(ladder: Ladder, named: Sequence[str]) -> list[str]:

@@ -1,0 +1,46 @@
+"""A materialised benchmark with films on disk, small enough to train on and to write reports for in seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.finetune.config import Config, parse
+from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.store import Store
+from lrrg.tests.judged import judged_store
+
+SIDES = (72, 64)
+DEFECT = "defocus"
+
+
+def reported(root: Path) -> Path:
+    """Write films, database and splits below `root`; returns the folder of the splits."""
+    database = judged_store(root / "verdicts.duckdb")
+    films = root / "films"
+    films.mkdir()
+    with Store.open(database) as store:
+        for number, (name,) in enumerate(store.query("SELECT path FROM image ORDER BY path").rows):
+            (films / name).write_bytes(film(number))
+        materialise(store, root / "splits", ("parquet",), Spec(synthetic=(DEFECT,)))
+    return root / "splits"
+
+
+def film(seed: int) -> bytes:
+    """A JPEG of smooth structure under noise."""
+    rng = np.random.default_rng(seed)
+    coarse = cv2.resize(rng.uniform(40, 220, (6, 5)).astype(np.float32), SIDES[::-1], interpolation=cv2.INTER_CUBIC)
+    grey = np.clip(coarse + rng.normal(0, 4, SIDES), 0, 255).astype(np.uint8)
+    return cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def small(**sections: dict[str, Any]) -> Config:
+    """Settings of a run that takes seconds: a model of 40,000 weights, films of 4 tokens."""
+    given = {
+        "tiny": {"hidden": 32, "layers": 1, "vision_hidden": 32, "vision_layers": 1, "vocabulary": 400},
+        "images": {"min_pixels": 56 * 56, "max_pixels": 64 * 64, "side": 64},
+        "train": {"steps": 4, "batch_size": 4, "learning_rate": 3e-3},
+    }
+    merged = {name: {**given.get(name, {}), **sections.get(name, {})} for name in {**given, **sections}}
+    return parse(merged, "test")
