@@ -80,7 +80,7 @@ def plan(
     asked = profile(role, vllm.device)
     number = free_port(how.host, how.port if port is None else port)
     address = ["--host", how.host, "--port", str(number)]
-    told = [*chosen.arguments(), *address, *asked.arguments(chosen.context), *extra]
+    told = [*chosen.arguments(), *address, *asked.arguments(chosen.own), *extra]
     offline = {"HF_HUB_OFFLINE": "1"} if chosen.is_local else {}
     variables = asked.environment | offline | os.environ | vllm.environment
     log = how.logs / f"{role}-{number}.log"

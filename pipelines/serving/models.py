@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from .profiles import Device, Role
+from .profiles import UNLIMITED, Device, Own, Role
 
 COMPACT = Path(__file__).with_name("models") / "judge"
 COMPACT_NAME = "lrrg-judge-v1"
 LARGE = "Qwen/Qwen2.5-VL-7B-Instruct"
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Greatest ranks that vLLM can be told."""
-STATE = ("*.json", "*.jinja", "*.safetensors")
+STATE = ("*config.json", "token*.json", "vocab.json", "merges.txt", "chat_template*", "*.safetensors")
 """Files of a model's folder that decide what it answers."""
 
 
@@ -27,7 +27,7 @@ class Model:
         weights: folder, or name on the hub.
         adapter: folder of a LoRA adapter on those weights.
         rank: of the adapter.
-        context: tokens it can take; None where its folder is not here.
+        own: its limits, as far as its folder is here and tells them.
         revision: which state of it, by the bytes of its folder; None where that is not here.
     """
 
@@ -35,7 +35,7 @@ class Model:
     weights: str
     adapter: Path | None = None
     rank: int = 0
-    context: int | None = None
+    own: Own = UNLIMITED
     revision: str | None = None
 
     def arguments(self) -> list[str]:
@@ -92,13 +92,24 @@ def _adapter(folder: Path) -> Model:
     if not base.is_dir():
         return Model(folder.name, str(base), folder, config["r"])
     whole = _folder(base.resolve(), base.name)
-    return Model(folder.name, whole.weights, folder, config["r"], whole.context)
+    return Model(folder.name, whole.weights, folder, config["r"], whole.own)
 
 
 def _folder(folder: Path, name: str) -> Model:
     config = _read(folder / "config.json")
-    text = config.get("text_config", config)
-    return Model(name, str(folder), context=text.get("max_position_embeddings"), revision=_revision(folder))
+    return Model(name, str(folder), own=_own(folder, config.get("text_config", config)), revision=_revision(folder))
+
+
+def _own(folder: Path, text: dict[str, Any]) -> Own:
+    images = folder / "preprocessor_config.json"
+    prepared = _read(images) if images.is_file() else {}
+    edges = prepared.get("size", {})
+    told = {
+        "context": text.get("max_position_embeddings"),
+        "min_pixels": prepared.get("min_pixels", edges.get("shortest_edge")),
+        "max_pixels": prepared.get("max_pixels", edges.get("longest_edge")),
+    }
+    return Own(**{name: value for name, value in told.items() if value is not None})
 
 
 def _revision(folder: Path) -> str:

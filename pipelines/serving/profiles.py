@@ -2,8 +2,9 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Role = Literal["judge", "reporter"]
 Device = Literal["cpu", "gpu"]
@@ -11,9 +12,25 @@ Value = str | int | float | bool | dict[str, object]
 
 PATCH_PIXELS = 28 * 28
 """Qwen2.5-VL merges 2 x 2 patches of 14 x 14 px into one token."""
-MIN_PIXELS = 4 * PATCH_PIXELS
 CORES_PER_API_SERVER = 4
 API_SERVERS_AT_MOST = 8
+
+
+class Own(NamedTuple):
+    """Limits that a model brings along; what it does not say does not limit it.
+
+    Attributes:
+        context: tokens it can take.
+        min_pixels: smaller images are scaled up to that area, as they were in training.
+        max_pixels: larger images are scaled down to that area, as they were in training.
+    """
+
+    context: int = sys.maxsize
+    min_pixels: int = 4 * PATCH_PIXELS
+    max_pixels: int = sys.maxsize
+
+
+UNLIMITED = Own()
 
 
 @dataclass(frozen=True)
@@ -23,8 +40,8 @@ class Profile:
     Attributes:
         max_model_len: tokens of prompt and reply together; a model with a shorter context gets its own.
         images: a request may hold at most.
-        max_pixels: of one image; larger ones are scaled down. Never left open: by default a radiograph of 3056 x 2544
-            px would take 9,919 tokens.
+        max_pixels: of one image; larger ones are scaled down, to less where the model was trained on less. Never left
+            open: by default a radiograph of 3056 x 2544 px would take 9,919 tokens.
         flags: the rest, by name without dashes; True stands for a flag without value.
         environment: variables, where the caller has not set them.
     """
@@ -35,16 +52,17 @@ class Profile:
     flags: dict[str, Value]
     environment: dict[str, str]
 
-    def arguments(self, context: int | None = None) -> list[str]:
+    def arguments(self, own: Own = UNLIMITED) -> list[str]:
         """The flags as `vllm serve` takes them.
 
         Args:
-            context: tokens the model can take, where that is known.
+            own: limits of the model.
         """
+        size = {"shortest_edge": own.min_pixels, "longest_edge": min(self.max_pixels, own.max_pixels)}
         flags: dict[str, Value] = {
-            "max-model-len": min(self.max_model_len, context or self.max_model_len),
+            "max-model-len": min(self.max_model_len, own.context),
             "limit-mm-per-prompt": {"image": self.images, "video": 0},
-            "mm-processor-kwargs": {"size": {"shortest_edge": MIN_PIXELS, "longest_edge": self.max_pixels}},
+            "mm-processor-kwargs": {"size": size},
             **self.flags,
         }
         return [word for name, value in flags.items() for word in _words(name, value)]

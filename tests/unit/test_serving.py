@@ -87,6 +87,19 @@ def test_a_short_context_shortens_what_the_server_allows(tmp_path: Path, setting
     assert int(flag(plan("judge", settings, model=str(long)), "--max-model-len")) < 1 << 20
 
 
+def test_images_are_scaled_as_they_were_in_training_and_never_left_large(tmp_path: Path, settings: Settings):
+    small, large = a_model(tmp_path / "small"), a_model(tmp_path / "large")
+    (small / "preprocessor_config.json").write_text('{"size": {"shortest_edge": 12544, "longest_edge": 50176}}')
+    (large / "preprocessor_config.json").write_text('{"min_pixels": 3136, "max_pixels": 12845056}')
+    kept, cut = (
+        json.loads(flag(plan("judge", settings, model=str(each)), "--mm-processor-kwargs"))["size"]
+        for each in (small, large)
+    )
+    assert kept == {"shortest_edge": 12544, "longest_edge": 50176}
+    assert cut["shortest_edge"] == 3136
+    assert cut["longest_edge"] <= 1280 * 28 * 28
+
+
 def test_more_cores_prepare_more_images_up_to_a_bound():
     assert [api_servers(cores) for cores in (1, 8, 16)] == [1, 2, 4]
     assert api_servers(1000) == API_SERVERS_AT_MOST
