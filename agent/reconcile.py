@@ -52,9 +52,8 @@ class Reconciling:
         rulings: dict[Aspect, Ruling] = {
             each: settle(each, said[each], tools.get(each), again.get(each)) for each in ASPECTS if each in said
         }
-        # Quality and the policy's rules go by the tools' severities, which SQL can derive again for any policy.
-        combined = combine(self._policy, state["assessment"], raw)
-        assessment = replace(combined, severities={each: ruling.severity for each, ruling in rulings.items()})
+        settled = replace(state["assessment"], severities={each: ruling.severity for each, ruling in rulings.items()})
+        assessment = combine(self._policy, settled, raw)
         judgement = Judgement(
             state.get("why", "all"), state.get("steps", ()), state["scores"], confidence(said.values()), again, rulings
         )

@@ -16,7 +16,40 @@ COMMENT ON COLUMN verdict.rulings IS 'Who was right by aspect: tools, judge, aga
 COMMENT ON COLUMN verdict.again IS 'Severity by aspect of the tools measured again; empty where nothing was disputed.';
 COMMENT ON COLUMN verdict.judge_reply IS 'The judge''s raw reply where it was no use.';
 
--- As before, with the severities that stand after judge and tools were reconciled, and the judge's confidence.
+CREATE TABLE policy_judge (
+    recipe_id VARCHAR PRIMARY KEY,
+    tools DOUBLE NOT NULL CHECK (tools >= 0),
+    bias DOUBLE NOT NULL,
+    low DOUBLE NOT NULL,
+    high DOUBLE NOT NULL
+);
+COMMENT ON TABLE policy_judge IS 'Policy: how the judge joins the tools; log-odds of low quality = bias + tools * log-odds by the tools + weights.';
+COMMENT ON COLUMN policy_judge.recipe_id IS 'Recipe the policy belongs to.';
+COMMENT ON COLUMN policy_judge.tools IS 'What the log-odds by the tools are multiplied by.';
+COMMENT ON COLUMN policy_judge.bias IS 'Log-odds where neither has anything to say.';
+COMMENT ON COLUMN policy_judge.low IS 'Quality below which a judged film is low.';
+COMMENT ON COLUMN policy_judge.high IS 'Quality from which a judged film is high.';
+
+CREATE TABLE policy_judge_aspect (
+    recipe_id VARCHAR,
+    aspect VARCHAR,
+    temperature DOUBLE NOT NULL CHECK (temperature > 0),
+    weight DOUBLE NOT NULL CHECK (weight >= 0),
+    PRIMARY KEY (recipe_id, aspect)
+);
+COMMENT ON TABLE policy_judge_aspect IS 'Policy: what an aspect counts that the judge grades.';
+COMMENT ON COLUMN policy_judge_aspect.recipe_id IS 'Recipe the policy belongs to.';
+COMMENT ON COLUMN policy_judge_aspect.aspect IS 'noise, blur, exposure, collimation, positioning or artifact.';
+COMMENT ON COLUMN policy_judge_aspect.temperature IS 'What the judge''s log-probabilities are divided by.';
+COMMENT ON COLUMN policy_judge_aspect.weight IS 'Log-odds of low quality a unit of expected severity.';
+
+-- Expected severity of four probabilities at a temperature.
+CREATE MACRO expected(p, temperature) AS list_dot_product(
+    [0.0, 1.0, 2.0, 3.0], list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature))
+) / list_sum(list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature)));
+
+-- As before, with the judge: the severities that stand after it and the tools were reconciled, its confidence, and, where
+-- the policy knows how, its say in quality and regime.
 -- Sums are ordered: the same measures give the same bits whatever the thread count.
 CREATE OR REPLACE MACRO derived(source) AS TABLE
 WITH z AS MATERIALIZED (
@@ -29,12 +62,33 @@ WITH z AS MATERIALIZED (
     FROM z
     JOIN policy_term AS t USING (recipe_id, domain, measure)
     GROUP BY ALL
-), qualities AS (
-    SELECT v.image_id, v.recipe_id, 1 / (1 + exp(b.bias + coalesce(a.log_odds, 0))) AS quality
+), said AS (
+    SELECT
+        v.image_id,
+        v.recipe_id,
+        sum(j.weight * expected(v.judge[j.aspect], j.temperature) ORDER BY j.aspect) AS log_odds
+    FROM query_table(source) AS v
+    JOIN policy_judge_aspect AS j USING (recipe_id)
+    WHERE v.judge IS NOT NULL
+    GROUP BY ALL
+), odds AS (
+    SELECT
+        v.image_id,
+        v.recipe_id,
+        b.bias + coalesce(a.log_odds, 0) AS tools,
+        j.bias + j.tools * (b.bias + coalesce(a.log_odds, 0)) + coalesce(s.log_odds, 0) AS joined,
+        if(joined IS NULL, p.low, j.low) AS low,
+        if(joined IS NULL, p.high, j.high) AS high
     FROM query_table(source) AS v
     JOIN policy_bias AS b ON b.recipe_id = v.recipe_id AND b.domain = v.intensity_domain
+    JOIN policy_regime AS p ON p.recipe_id = v.recipe_id
     LEFT JOIN added AS a ON a.image_id = v.image_id AND a.recipe_id = v.recipe_id
+    LEFT JOIN said AS s ON s.image_id = v.image_id AND s.recipe_id = v.recipe_id
+    LEFT JOIN policy_judge AS j ON j.recipe_id = v.recipe_id AND v.judge IS NOT NULL
     WHERE v.status IN ('ok', 'needs_review')
+), qualities AS (
+    SELECT image_id, recipe_id, 1 / (1 + exp(coalesce(joined, tools))) AS quality, joined IS NOT NULL AS is_joined, low, high
+    FROM odds
 ), graded AS (
     SELECT
         z.image_id,
@@ -48,7 +102,6 @@ WITH z AS MATERIALIZED (
     WHERE c."on" = 'value' OR z.z IS NOT NULL
     GROUP BY ALL
 ), stands AS (
-    -- Rules go by what the tools measured; labels show what judge and tools were reconciled to.
     SELECT g.*
     FROM graded AS g
     JOIN query_table(source) AS v USING (image_id, recipe_id)
@@ -70,9 +123,14 @@ WITH z AS MATERIALIZED (
         list(aspect ORDER BY severity DESC, aspect) FILTER (severity >= 1) AS defects
     FROM stands
     GROUP BY ALL
+), bound AS (
+    -- Rules go by what stands where the policy was fitted to the judge, else by what the tools measured.
+    SELECT s.* FROM stands AS s JOIN qualities AS q USING (image_id, recipe_id) WHERE q.is_joined
+    UNION ALL
+    SELECT g.* FROM graded AS g JOIN qualities AS q USING (image_id, recipe_id) WHERE NOT q.is_joined
 ), ruled AS (
     SELECT g.image_id, g.recipe_id, bool_or(r.regime = 'low') AS low
-    FROM graded AS g
+    FROM bound AS g
     JOIN policy_rule AS r ON r.recipe_id = g.recipe_id AND r.aspect = g.aspect AND g.severity >= r.severity
     GROUP BY ALL
 )
@@ -85,8 +143,8 @@ SELECT
     i.official_split,
     v.status,
     CASE
-        WHEN q.quality < p.low OR r.low THEN 'low'
-        WHEN q.quality < p.high OR r.low IS NOT NULL THEN 'borderline'
+        WHEN q.quality < q.low OR r.low THEN 'low'
+        WHEN q.quality < q.high OR r.low IS NOT NULL THEN 'borderline'
         WHEN q.quality IS NOT NULL THEN 'high'
     END AS regime,
     q.quality,
@@ -107,8 +165,7 @@ FROM query_table(source) AS v
 JOIN image AS i USING (image_id)
 LEFT JOIN qualities AS q USING (image_id, recipe_id)
 LEFT JOIN severities AS s USING (image_id, recipe_id)
-LEFT JOIN ruled AS r USING (image_id, recipe_id)
-LEFT JOIN policy_regime AS p USING (recipe_id);
+LEFT JOIN ruled AS r USING (image_id, recipe_id);
 
 CREATE VIEW judgements AS
 WITH told AS (

@@ -36,11 +36,27 @@ def _describe(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
         "policy_bias": [{"domain": domain, "bias": bias} for domain, bias in policy["bias"].items()],
         "policy_regime": [policy["regimes"]],
         "policy_rule": policy["rules"],
+        **_judge(policy.get("judge")),
     }
     for table, rows in tables.items():
         if rows:
             with connection.appender(table, columns=["recipe_id", *rows[0]]) as appender:
                 appender.append_rows([(recipe.recipe_id, *row.values()) for row in rows])
+
+
+def _judge(fitted: dict[str, Any] | None) -> dict[str, list[dict[str, Any]]]:
+    """Rows of a policy's section about its judge, where it has one."""
+    if fitted is None:
+        return {}
+    weights, temperatures = fitted["weights"], fitted["temperatures"]
+    aspects = sorted({*weights, *temperatures})
+    return {
+        "policy_judge": [{"tools": fitted["tools"], "bias": fitted["bias"], **fitted["regimes"]}],
+        "policy_judge_aspect": [
+            {"aspect": each, "temperature": temperatures.get(each, 1.0), "weight": weights.get(each, 0.0)}
+            for each in aspects
+        ],
+    }
 
 
 def _tool(name: str, version: int, unit: str) -> dict[str, Any]:
