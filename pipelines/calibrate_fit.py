@@ -16,7 +16,7 @@ from .calibrate_films import Asked, Sample
 from .errors import SettingsError
 from .examples import Example
 from .policy_fit import FOLDS, MIN_GOOD, of, set_regimes
-from .policy_model import Floats, Line, Rows, fit_line, fit_model, log_odds
+from .policy_model import Floats, Line, Rows, fit_line, fit_model, log_odds, take
 
 Mask = NDArray[np.bool_]
 Who = Literal["tools", "judge", "agent"]
@@ -67,7 +67,7 @@ def by_patient(samples: Sequence[Sample], join: Join) -> Held:
         SettingsError: too few good or low films.
     """
     _enough(samples)
-    quality = {who: np.zeros(len(samples)) for who in WHO}
+    quality: dict[Who, Floats] = {who: np.zeros(len(samples)) for who in WHO}
     for held in _folds(samples):
         judged = _judge(_take(samples, ~held), _take(samples, held), join)
         for who in WHO:
@@ -155,7 +155,7 @@ def _fit(samples: Sequence[Sample], odds: Floats, join: Join, who: Who) -> Line:
         np.array([film.patient for film in films]),
         np.zeros(len(films), bool),
     )
-    return fit_line(Rows(*(column[clear] for column in rows)))
+    return fit_line(take(rows, clear))
 
 
 def _features(samples: Sequence[Sample], odds: Floats, join: Join, who: Who) -> Floats:

@@ -112,7 +112,8 @@ def _rows(examples: Sequence[Example], scales: Iterable[Reference]) -> Rows:
     )
 
 
-def _take(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+def take(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    """The films a mask chooses."""
     return Rows(rows.phi[mask], rows.low[mask], rows.source[mask], rows.patient[mask], rows.spoiled[mask])
 
 
@@ -185,8 +186,8 @@ def _carries(rows: Rows, ridge: float) -> float:
         folds = [part == k for part in [patient_folds(rows.patient, 3)] for k in range(3)]
     scores = []
     for held in folds:
-        bias, weights = _solve(_take(rows, ~held), ridge)
-        test = _take(rows, held & real)
+        bias, weights = _solve(take(rows, ~held), ridge)
+        test = take(rows, held & real)
         scores.append(auroc(bias + test.phi @ weights, test.low))
     return float(np.nanmean(scores))
 
@@ -215,7 +216,7 @@ def _calibrate(rows: Rows, ridge: float, folds: int = 5) -> tuple[float, float]:
     real = ~rows.spoiled
     part, odds = patient_folds(rows.patient, folds), np.zeros(len(rows.low))
     for k in range(folds):
-        bias, weights = _solve(_take(rows, part != k), ridge)
+        bias, weights = _solve(take(rows, part != k), ridge)
         odds[part == k] = bias + rows.phi[part == k] @ weights
     x, low = odds[real], rows.low[real].astype(float)
 
