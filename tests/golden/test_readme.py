@@ -9,6 +9,7 @@ from lrrg.agent import graph
 from lrrg.agent.policy import load
 from lrrg.pipelines import settings
 from lrrg.pipelines.story import QUERY, tell
+from lrrg.tests.oracle import Scripted, grades, judging
 from lrrg.tests.quiet import no_warning, silent
 from lrrg.tools import TOOLS
 
@@ -31,7 +32,8 @@ def test_the_graph_is_the_agents_own(golden: Callable[[str, str], None]):
     async def measure(image):
         raise AssertionError("a picture measures nothing")
 
-    drawn = graph.mermaid(graph.build(measure, load(settings.load().agent.policy)))
+    judged = judging(Scripted(grades()))
+    drawn = graph.mermaid(graph.build(measure, load(settings.load().agent.policy), judged))
     golden("README.md", with_block("graph", f"```mermaid\n{drawn.strip()}\n```"))
 
 
