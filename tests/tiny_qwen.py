@@ -18,10 +18,16 @@ PATCHES, TEXT = 4, 12
 """Patches a side of a film, tokens of a report."""
 
 
-def model(attention: str = "eager", *, dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Any:
-    """Random weights; the adapters are no longer at zero, so that all of them have gradients."""
+def whole(attention: str = "sdpa") -> Any:
+    """Random weights, all of which learn."""
     base = build(TOKENIZER, SIZES, seed=0)
     base.set_attn_implementation(attention)
+    return base.train()
+
+
+def model(attention: str = "eager", *, dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Any:
+    """Random weights; the adapters are no longer at zero, so that all of them have gradients."""
+    base = whole(attention)
     section = AdaptSection(method="lora", parts=("language", "vision"), rank=4, alpha=8, dropout=dropout)
     adapted = adapt(base.to(dtype), section, seed=0).to(dtype)
     noise = torch.Generator().manual_seed(3)

@@ -20,6 +20,8 @@ from lrrg.pipelines.report_prompt import Question
 from lrrg.tests import tiny_qwen
 from torch.utils.data import DataLoader, Dataset
 
+VALIDATE = [("high", tiny_qwen.batch(4, 77)), ("low", tiny_qwen.batch(4, 78)), ("low", tiny_qwen.batch(2, 79))]
+
 
 class Random(Dataset[dict[str, Any]]):
     """Batches that are a function of the films drawn."""
@@ -53,9 +55,8 @@ def train(chosen: Config, out: Path, *, resume: bool = False, **given: Any) -> t
     """Run to the end; what came of it and all weights that learned."""
     torch.manual_seed(chosen.train.seed)
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    model = tiny_qwen.model("sdpa", dropout=given.pop("dropout", 0.0))
-    validate = [("high", tiny_qwen.batch(4, 77)), ("low", tiny_qwen.batch(4, 78)), ("low", tiny_qwen.batch(2, 79))]
-    fitted = fit(model, loader(chosen, rank, world), validate, chosen, out, resume=resume, **given)
+    model = given.pop("model", None) or tiny_qwen.model("sdpa", dropout=given.pop("dropout", 0.0))
+    fitted = fit(model, loader(chosen, rank, world), VALIDATE, chosen, out, resume=resume, **given)
     return fitted, torch.cat([weight.detach().flatten() for weight in model.parameters() if weight.requires_grad])
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
+from safetensors.torch import save_model
 from torch import distributed
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, logging
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from ..view import Advance
 from .config import Config
@@ -170,6 +173,16 @@ class DualLoopTrainer(Trainer):
             logs |= {name: float(torch.stack([each[name] for each in self._found]).mean()) for name in names}
             self._found = []
         super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Keep a whole model under the names that its weights have here.
+
+        The Trainer reads a checkpoint back by these and passes over any other without a word, and `save_pretrained`
+        writes the hub's.
+        """
+        super()._save(output_dir, state_dict)
+        if self.args.should_save and not isinstance(self.model, PeftModel):
+            save_model(self.model, str(Path(output_dir or str(self.args.output_dir)) / SAFE_WEIGHTS_NAME))  # pyright: ignore[reportArgumentType]
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not estimated: its formula is of one forward and backward pass a step."""

@@ -13,9 +13,11 @@ import pytest
 import torch
 from lrrg.pipelines.finetune import trainer
 from lrrg.pipelines.finetune.errors import StrategyError, TrainingError
-from lrrg.tests import training
+from lrrg.pipelines.finetune.objective import token_loss
+from lrrg.tests import tiny_qwen, training
 
 DUAL = {"name": "dual_loop", "alpha": 1.0}
+REGIMES = ("high", "low")
 WHOLE = {"name": "dual_loop", "mode": "finite_difference", "consistency": 0.1}
 
 
@@ -24,13 +26,16 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "dropout"),
-    [(DUAL | {"roles": "alternating", "anchor": 0.5}, 0.2), ({"name": "fish"}, 0.0)],
-    ids=["dual_loop", "fish"],
+    ("strategy", "make"),
+    [
+        (DUAL | {"roles": "alternating", "anchor": 0.5}, lambda: tiny_qwen.model("sdpa", dropout=0.2)),
+        ({"name": "fish"}, tiny_qwen.whole),
+    ],
+    ids=["dual_loop with adapters", "fish with all weights"],
 )
-def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any], dropout: float, tmp_path: Path):
+def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any], make: Any, tmp_path: Path):
     given = {"strategy": strategy, "data": {"low_share": 0.5}}
-    whole, weights = training.train(training.config(**given), tmp_path / "whole", dropout=dropout)
+    whole, weights = training.train(training.config(**given), tmp_path / "whole", model=make())
 
     class Killed(Exception):
         pass
@@ -42,13 +47,13 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any],
 
     killed.steps = 0
     with pytest.raises(Killed):
-        training.train(training.config(**given), tmp_path / "cut", dropout=dropout, advance=killed)
+        training.train(training.config(**given), tmp_path / "cut", model=make(), advance=killed)
     told: list[int] = []
     resumed, again = training.train(
         training.config(**given),
         tmp_path / "cut",
         resume=True,
-        dropout=dropout,
+        model=make(),
         advance=lambda done=1: told.append(done),
     )
     assert torch.equal(again, weights)
@@ -92,8 +97,10 @@ def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
     assert list(tmp_path.rglob("events.out.tfevents*"))
 
 
-def test_stops_early_and_keeps_the_best_weights(tmp_path: Path):
-    """At a learning rate that ruins the model, the first validation is the best."""
+@pytest.mark.parametrize("whole", [False, True], ids=["adapters", "all weights"])
+def test_stops_early_and_keeps_the_best_weights(whole: bool, tmp_path: Path):
+    """At a learning rate that ruins the model, one of the first validations is the best; its weights come back."""
+    model = tiny_qwen.whole() if whole else tiny_qwen.model("sdpa")
     chosen = training.config(
         strategy={"name": "sft_balanced"},
         train={
@@ -105,11 +112,15 @@ def test_stops_early_and_keeps_the_best_weights(tmp_path: Path):
             "warmup": 0.3,
         },
     )
-    fitted, _ = training.train(chosen, tmp_path)
+    fitted, _ = training.train(chosen, tmp_path, model=model)
     losses = [row["eval_loss"] for row in lines(tmp_path) if "eval_loss" in row]
     assert fitted.steps < 12
     assert fitted.best_loss == min(losses) == losses[fitted.best_step - 1]
     assert len(losses) - fitted.best_step == 2
+    with torch.no_grad():
+        sides = [[token_loss(model.eval(), batch) for side, batch in training.VALIDATE if side == s] for s in REGIMES]
+    means = [sum(float(loss) for loss, _ in side) / sum(int(count) for _, count in side) for side in sides]
+    assert sum(means) / 2 == pytest.approx(fitted.best_loss, rel=1e-6)
 
 
 @pytest.mark.slow
