@@ -115,7 +115,7 @@ def _own(folder: Path, text: dict[str, Any]) -> Own:
 def _revision(folder: Path) -> str:
     """Of everything in a model's folder that its answers depend on."""
     whole = hashlib.sha256()
-    for path in sorted(each for pattern in STATE for each in folder.glob(pattern)):
+    for path in sorted({each for pattern in STATE for each in folder.glob(pattern)}):
         with path.open("rb") as file:
             whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:12]
