@@ -107,8 +107,8 @@ def bench_annotate(films: Path | None, settings: Settings, images: int) -> Speed
     cv2.setNumThreads(1)  # for the parts that are timed in this process
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         folder = Path(scratch)
-        originals = _originals(films) if films else _draw(folder / "phantoms")
-        paths = _link(originals, folder / "films", images)
+        originals = _originals(films) if films else draw_films(folder / "phantoms")
+        paths = link_films(originals, folder / "films", images)
         workers = settings.annotate.workers
         early = _decoding(paths[::2], workers)
         first, rest = _runs(folder / "bench.duckdb", paths, settings)
@@ -124,16 +124,17 @@ def _originals(folder: Path) -> list[Path]:
     return found
 
 
-def _draw(folder: Path) -> list[Path]:
+def draw_films(folder: Path, height: int = HEIGHT) -> list[Path]:
+    """Write a few phantoms of MIMIC-CXR-JPG's compression, by default of its size too, into a new folder."""
     folder.mkdir()
     paths = [folder / f"{seed}.jpg" for seed in range(DISTINCT)]
     for seed, path in enumerate(paths):
-        path.write_bytes(mimic_jpeg(phantom(seed, height=HEIGHT, dose=DOSE).stored))
+        path.write_bytes(mimic_jpeg(phantom(seed, height=height, dose=DOSE).stored))
     return paths
 
 
-def _link(originals: Sequence[Path], folder: Path, number: int) -> list[Path]:
-    """As many names as images are asked for, the originals in turn behind them."""
+def link_films(originals: Sequence[Path], folder: Path, number: int) -> list[Path]:
+    """Fill a new folder with as many names as images are asked for, the originals in turn behind them."""
     folder.mkdir()
     paths = []
     for index, original in enumerate(islice(cycle(originals), number)):

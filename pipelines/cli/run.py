@@ -12,26 +12,85 @@ bench = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy, each
 def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
     app.command(rich_help_panel=PANEL)(demo)
+    app.command(rich_help_panel=PANEL)(plan)
     app.add_typer(bench, name="bench", rich_help_panel=PANEL)
 
 
 def demo(
     root: Annotated[Path, typer.Argument(metavar="DIR", help="new folder, or one that holds the demo")] = Path("demo"),
+    judge: Annotated[
+        str, typer.Option(metavar="auto|none|URL", help="auto serves the small judge where vLLM is installed")
+    ] = "auto",
 ) -> None:
     """Write a small synthetic MIMIC-CXR-JPG mirror and run the whole story on it."""
     from .. import settings
     from ..extras import require
 
     require("matplotlib", "figures")
-    from ..story import QUERY, Confusion, tell
+    from ..story import QUERY, Confusion, judge_of, tell
     from ..view import out, progress, table, warn
 
-    story = tell(root, settings.load(), progress, warn)
+    with judge_of(judge, settings.load(), warn) as chosen:
+        story = tell(root, chosen, progress, warn)
     out.print(f"\n{QUERY}\n", highlight=False)
     table(story.answer.columns, story.answer.rows)
     table(Confusion._fields, story.confusion, "Defects put in, against verdicts")
     table(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark")
+    if story.seen.rows:
+        table(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3")
     out.print(f"Verdicts {story.database}, benchmark {story.splits}, report to open {story.report}", highlight=False)
+    out.print(f"One film, step by step: {story.card}", highlight=False)
+
+
+def plan(
+    images: Annotated[int, typer.Option(min=1, help="films; by default those of MIMIC-CXR")] = 377_110,
+    machines: Annotated[int, typer.Option(min=1, help="of a cluster; 1 plans for the local engine")] = 1,
+    cores: Annotated[int, typer.Option(min=1, help="of each machine")] = 32,
+    workers: Annotated[int | None, typer.Option(min=1, help="films measured at once on each; one a core")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="milliseconds to the first byte of a film")] = 0.0,
+    stream: Annotated[float, typer.Option(min=0.1, help="MB/s of one film that arrives")] = 1000.0,
+    network: Annotated[float, typer.Option(min=1, help="MB/s of all films together")] = 100_000.0,
+    judged: Annotated[float, typer.Option(min=0, max=1, help="share of the films that a judge is asked about")] = 0.0,
+    judges: Annotated[int, typer.Option(min=1, help="model servers")] = 1,
+    judge_rate: Annotated[float, typer.Option(min=0.001, help="films a second of each model server")] = 16.0,
+    parts: Annotated[Path | None, typer.Option(help="parts measured by `bench scale --out`; shipped ones")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Say how long a run would take on hardware you describe, and which part of it would be the bottleneck."""
+    from ..scale.parts import SHIPPED, read_parts
+    from ..scale.plan import Demand, plan
+    from ..scale.simulate import Hardware
+    from ..view import show, table
+
+    measured = read_parts(parts or SHIPPED)
+    slots, speeds = workers or cores, (wait / 1e3, stream * 1e6, network * 1e6)
+    found = plan(images, measured, Hardware(machines, cores, slots, *speeds, judges, judge_rate, judged))
+    show(found.summary() | ({"demands": [each._asdict() for each in found.demands]} if as_json else {}), as_json)
+    if not as_json:
+        table(Demand._fields, found.demands, f"parts measured on {measured.machine}")
+
+
+@bench.command("scale")
+def bench_scale(
+    images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 200,
+    workers: Annotated[int | None, typer.Option(help="worker processes, or tasks at once; one a core")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="local, ray; may be repeated; both by default")] = None,
+    out: Annotated[Path | None, typer.Option(help="write the parts here, for `lrrg plan --parts`")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure what a run is made of, forecast runs from that, and hold the forecasts against real runs."""
+    from .. import settings
+    from ..bench.scale import Check, bench_scale
+    from ..view import show, table
+
+    chosen = settings.load(annotate={"workers": workers})
+    parts, checks = bench_scale(chosen, images, engine or ["local", "ray"])
+    if out:
+        parts.save(out)
+    for check in checks if as_json else ():
+        show(check._asdict(), as_json)
+    if not as_json:
+        table(Check._fields, checks, "Seconds; measured without what others took from the machine")
 
 
 @bench.command("annotate")
@@ -54,6 +113,28 @@ def bench_annotate(
                 show({"table": title, **row._asdict()}, as_json)
         else:
             table(rows[0]._fields, rows, title)
+
+
+@bench.command("engines")
+def bench_engines(
+    images: Annotated[int, typer.Option(min=100, help="films of each engine's run; small phantoms")] = 2000,
+    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="verdicts to merge; by default as many as MIMIC-CXR")] = 377_110,
+    shards: Annotated[int, typer.Option(min=1, help="files these come in")] = 93,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare the engines on one machine: CPU time of every process, the driver's memory; time the merge of shards."""
+    from .. import settings
+    from ..bench.engines import EngineCost, Merged, bench_engines, bench_merge
+    from ..view import show, table
+
+    chosen = settings.load(annotate={"workers": workers})
+    engines, merged = bench_engines(chosen, images), bench_merge(chosen, rows, shards)
+    for row in (*engines, merged) if as_json else ():
+        show(row._asdict(), as_json)
+    if not as_json:
+        table(EngineCost._fields, engines, f"{images} small films")
+        table(Merged._fields, [merged], "Shard files into one database")
 
 
 @bench.command("sql")
@@ -118,3 +199,25 @@ def bench_degrade(
     if out:
         write_ladder(chosen, out)
     table(DefectRow._fields, list(bench_degrade(chosen)), f"{chosen.name} v{chosen.version}, 2544 x 3056, severity 3")
+
+
+@bench.command("finetune")
+def bench_finetune(
+    rounds: Annotated[int, typer.Option(min=2, help="steps a strategy; the least CPU time counts")] = 5,
+    films: Annotated[int, typer.Option(min=2, help="films a step, both regimes together")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON line a row")] = False,
+) -> None:
+    """Time and memory of a training step of each strategy against plain fine-tuning on the same tokens."""
+    from ..extras import require
+
+    require("peft", "train")
+    from ..finetune.bench import StepCost, bench_finetune
+    from ..view import show, table
+
+    sized, costs = bench_finetune(rounds, films)
+    show(sized._asdict(), as_json)
+    if as_json:
+        for cost in costs:
+            show(cost._asdict(), as_json)
+    else:
+        table(StepCost._fields, costs, "One core; the ways take turns, memory in a process each")

@@ -1,0 +1,215 @@
+"""`lrrg bench scale`: measure what a run is made of, forecast runs from that, and hold them against real ones."""
+
+import asyncio
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from ...agent.policy import load
+from ...agent.state import ImageRef, Verdict
+from ..annotate import recipe_of
+from ..engines.batch import Batch
+from ..engines.outcome import Outcome
+from ..engines.task import finish
+from ..engines.unit import Job, run_shard
+from ..errors import SettingsError
+from ..pool import Pool
+from ..recipe import begin_run
+from ..records import CatalogRow
+from ..scale.parts import Parts
+from ..scale.simulate import Forecast, Hardware, cluster_run, local_run
+from ..settings import ReadSettings, Settings
+from ..store import ShardWriter, Store
+from ..worker import read
+from .annotate import COMMAND, draw_films, link_films
+from .idle import IdleClock
+from .processes import cost
+
+SAMPLE = 24
+"""Films that are measured one by one."""
+ROWS = 1024
+"""Verdicts whose writing and merging is timed: those of a full task."""
+SHARDS_PER_CPU = 4
+
+
+class Check(NamedTuple):
+    """A real run against its forecast, in seconds."""
+
+    engine: str
+    images: int
+    forecast: float
+    measured: float
+    """Without what others took from the machine meanwhile."""
+    wall: float
+    ratio: float
+
+
+def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tuple[Parts, list[Check]]:
+    """Measure the parts on some films, then run `images` others on each engine and compare.
+
+    Raises:
+        SettingsError: a run under measurement failed.
+    """
+    with TemporaryDirectory(prefix="lrrg-scale-") as scratch:
+        folder = Path(scratch)
+        films = draw_films(folder / "phantoms")
+        parts = measure_parts(folder, films, settings, engines)
+        here = Hardware(1, os.cpu_count() or 1, settings.annotate.workers)
+        checks = [_check(folder, films, settings, engine, images, parts, here) for engine in engines]
+        return parts, checks
+
+
+def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engines: Sequence[str]) -> Parts:
+    """What one film, one verdict, one task and one start cost here."""
+    sample = link_films(films, folder / "sample", SAMPLE)
+    with _database(folder / "parts.duckdb", sample, settings) as (store, job):
+        spent = asyncio.run(_in_worker([str(path) for path in sample], settings))
+        decide, verdicts = _in_main(job, sample)
+        many = _many(store, verdicts, 2 * ROWS)
+        write = _writing(store, job, many[:ROWS])
+        merge, merge_row = _merging(folder / "shards", store, job, many[ROWS:])
+        task = _in_task(folder / "task", job, sample[0]) - sum(spent) / len(spent)
+    starts = {engine: _start(folder, films, settings, engine) - sum(spent) / len(spent) for engine in engines}
+    return Parts(
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        film_bytes=sum(path.stat().st_size for path in films) / len(films),
+        films=tuple(round(each, 5) for each in spent),
+        decide=decide,
+        write=write,
+        start=starts.get("local", 0.0),
+        cluster_start=starts["ray"] - task - merge if "ray" in starts else 0.0,
+        task=task,
+        merge=merge,
+        merge_row=merge_row,
+    )
+
+
+@contextmanager
+def _database(db: Path, films: Sequence[Path], settings: Settings) -> Iterator[tuple[Store, Job]]:
+    policy = load(settings.agent.policy)
+    recipe = recipe_of(policy)
+    job = Job(settings, policy, recipe, begin_run(recipe, {}))
+    with Store.open(db) as store:
+        store.add_images(films[0].parent, [CatalogRow(path.stem, path.name) for path in films])
+        store.register_recipe(recipe)
+        store.start_run(job.run)
+        yield store, job
+
+
+async def _in_worker(paths: Sequence[str], settings: Settings) -> list[float]:
+    """CPU seconds of a worker process for each film; the first film only warms it."""
+    async with Pool(1, settings.read, settings.annotate.tool_timeout) as pool:
+        found = [await pool.ask(ImageRef("", path), _timed_read) for path in (paths[0], *paths)]
+    spent = [each for each in found if isinstance(each, float)]
+    if len(spent) < len(found):
+        raise SettingsError("a film of the measurement could not be read; is the disk full?")
+    return spent[1:]
+
+
+def _timed_read(path: str, limits: ReadSettings) -> float:
+    before = time.process_time()
+    read(path, limits)
+    return time.process_time() - before
+
+
+def _in_main(job: Job, films: Sequence[Path]) -> tuple[float, list[Verdict]]:
+    """CPU seconds of a run's main process for an image, once it has begun; and the verdicts."""
+    verdicts: list[Verdict] = []
+    marks: list[float] = []
+    work = iter([(ImageRef(path.stem, str(path)), None) for path in films])
+    batch = Batch(verdicts.extend, rows=len(films), seconds=math.inf)
+    note = lambda done, **counts: marks.append(time.process_time())  # noqa: E731
+    asyncio.run(run_shard(work, _one_worker(job), batch, Outcome(), note))
+    return (marks[-1] - marks[0]) / (len(marks) - 1), verdicts
+
+
+def _in_task(folder: Path, job: Job, film: Path) -> float:
+    """Seconds of a task of one film in a process that has done one before."""
+    shard = [(ImageRef(film.stem, str(film)), None)]
+    finish(shard, _one_worker(job), folder)
+    with IdleClock() as clock:
+        finish(shard, _one_worker(job), folder)
+    return clock.seconds
+
+
+def _one_worker(job: Job) -> Job:
+    how = job.settings.annotate.model_copy(update={"workers": 1})
+    return replace(job, settings=job.settings.model_copy(update={"annotate": how}))
+
+
+def _many(store: Store, verdicts: Sequence[Verdict], number: int) -> list[Verdict]:
+    """The verdicts over and over under other names, which the catalog then knows."""
+    many = [replace(each, image_id=f"{index}") for index, each in enumerate(islice(cycle(verdicts), number))]
+    store.add_images(store.path.parent, [CatalogRow(each.image_id, each.image_id) for each in many])
+    return many
+
+
+def _writing(store: Store, job: Job, verdicts: Sequence[Verdict]) -> float:
+    """CPU seconds of the writer for a verdict, in batches as in a run; the first batch only warms it."""
+    rows = job.settings.annotate.batch_rows
+    batches = [verdicts[start : start + rows] for start in range(0, len(verdicts), rows)]
+    spent = [_cpu(lambda each=each: store.write(each, job.recipe.recipe_id, job.run.run_id)) for each in batches]
+    return sum(spent[1:]) / sum(len(each) for each in batches[1:])
+
+
+def _merging(folder: Path, store: Store, job: Job, verdicts: Sequence[Verdict]) -> tuple[float, float]:
+    """CPU seconds of the driver for a task's file, and for each verdict in it; the first file only warms it."""
+    with ShardWriter.open(folder, job.recipe) as writer:
+        parts = (verdicts[:1], verdicts[1:2], verdicts[2:])
+        files = [writer.write(part, job.recipe.recipe_id, job.run.run_id) for part in parts]
+    _, small, large = (_cpu(partial(store.merge_shard, path)) for path in files)
+    return small, max(0.0, large - small) / (len(parts[2]) - 1)
+
+
+def _start(folder: Path, films: Sequence[Path], settings: Settings, engine: str) -> float:
+    """Seconds of a run on one film, the mean of two."""
+    runs = [_run(folder, films, settings, engine, 1, f"start{number}")[0] for number in (0, 1)]
+    return sum(runs) / len(runs)
+
+
+def _check(
+    folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int, parts: Parts, here: Hardware
+) -> Check:
+    measured, wall = _run(folder, films, settings, engine, images, "check")
+    expected = forecast(engine, images, parts, here).seconds
+    return Check(engine, images, expected, measured, wall, expected / measured)
+
+
+def forecast(engine: str, images: int, parts: Parts, here: Hardware) -> Forecast:
+    """How a run on this machine would go."""
+    if engine == "local":
+        return local_run(images, parts, here)
+    return cluster_run(images, math.ceil(images / (SHARDS_PER_CPU * here.workers)), parts, here)
+
+
+def _run(
+    folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int, name: str
+) -> tuple[float, float]:
+    """Seconds of a whole run on otherwise idle cores, and by the clock on the wall."""
+    db = folder / f"{engine}-{name}.duckdb"
+    paths = link_films(films, db.with_suffix(".films"), images)
+    with _database(db, paths, settings):
+        pass
+    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", settings.agent.policy]
+    command += ["--engine", engine, "--workers", str(settings.annotate.workers)]
+    with IdleClock() as clock:
+        done = cost(command, os.environ)
+    if done.exit_code:
+        raise SettingsError(f"the {engine} run under measurement ended with {done.exit_code}; its message is above")
+    return clock.seconds, clock.wall
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    before = time.process_time()
+    work()
+    return time.process_time() - before

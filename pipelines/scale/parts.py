@@ -1,0 +1,61 @@
+"""The measured parts of a run: what one film, one task and one start cost."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import SettingsError
+
+SHIPPED = Path(__file__).with_name("parts.json")
+"""Measured by `lrrg bench scale` on the machine that it names."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Service times, all of a processor of its own: what waiting for a busy one adds is the simulation's to find.
+
+    Attributes:
+        machine: where they were measured.
+        film_bytes: mean size of the films.
+        films: seconds of a worker for each film of a sample: reading, decoding, measuring.
+        decide: seconds of the main process for one image: the agent's graph, progress, its pipe to the worker.
+        write: seconds of the writer for one verdict.
+        start: seconds until a local run's first film, and after its last.
+        cluster_start: the same for a run on a cluster of this machine.
+        task: seconds of a task beside its films: worker processes, agent, file.
+        merge: seconds of the driver for one task's file.
+        merge_row: seconds of the driver for one verdict in it.
+    """
+
+    machine: str
+    film_bytes: float
+    films: tuple[float, ...]
+    decide: float
+    write: float
+    start: float
+    cluster_start: float
+    task: float
+    merge: float
+    merge_row: float
+
+    @property
+    def film(self) -> float:
+        """Mean seconds of a worker for one film."""
+        return sum(self.films) / len(self.films)
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def read_parts(path: Path = SHIPPED) -> Parts:
+    """Read parts that were saved.
+
+    Raises:
+        SettingsError: no such file, or it holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Parts(**found | {"films": tuple(found["films"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SettingsError(f"{path}: no measured parts ({error}); lrrg bench scale --out writes them") from error
