@@ -15,6 +15,8 @@ def register(app: typer.Typer) -> None:
     """Add this group's verbs to the command line."""
     finetune.callback()(train)
     finetune.command()(judge)
+    finetune.command()(compare)
+    finetune.command("judge-accuracy")(judge_accuracy)
     app.command(rich_help_panel=PANEL)(generate)
     app.add_typer(finetune, name="finetune", rich_help_panel=PANEL)
 
@@ -81,6 +83,7 @@ def judge(
     eyes: Annotated[int, typer.Option(min=1, help="steps for the vision tower")] = 400,
     steps: Annotated[int, typer.Option(min=1, help="steps for the whole model")] = 1600,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
+    start: Annotated[Path | None, typer.Option(exists=True, help="folder of a judge to go on from")] = None,
     as_json: Json = False,
 ) -> None:
     """Train the compact judge on spoiled films: a Qwen2.5-VL small enough to ship."""
@@ -93,5 +96,55 @@ def judge(
     from ..view import progress, show
 
     plan = Plan(spoiled, hold_out=hold_out, seed=seed, schedule=Schedule(eyes, steps))
-    made = make_judge(films, out, plan, settings.load().read, progress)
+    made = make_judge(films, out, plan, settings.load().read, progress, start=start)
     show({**made._asdict(), "folder": str(made.folder)}, as_json)
+
+
+def judge_accuracy(
+    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    model: Annotated[
+        Path | None, typer.Option(exists=True, help="folder of a judge (default: the shipped one)")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="compare a server of this judge with plain transformers too")] = None,
+    compared: Annotated[int, typer.Option(min=1, help="films to compare the server on")] = 200,
+    draws: Annotated[int, typer.Option(min=20, help="bootstrap samples of patients")] = 500,
+    as_json: Json = False,
+) -> None:
+    """Grade films the compact judge never saw: spoiled on purpose, and hand-labelled; with patient intervals."""
+    from .. import settings
+    from ..extras import require
+
+    require("transformers", "train")
+    from ..finetune.judge.accuracy import accuracy, served
+    from ..view import facts, progress, show
+
+    chosen = settings.load()
+    found = accuracy(films, model, chosen.read, progress, draws=draws)
+    if url is not None:
+        found |= served(films, model, url, chosen, compared, progress)
+    show(found, as_json) if as_json else facts("judge", found)
+
+
+def compare(
+    out: Annotated[Path, typer.Option("--out", help="folder for films, runs and table; the same command goes on")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="TOML", help="rows, sizes and seeds (default: the shipped ones)")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train every strategy at equal compute on synthetic films and say which withstands bad ones, with intervals."""
+    from ..extras import require
+    from ..view import progress, show, table
+
+    require("peft", "train")
+    from ..finetune.compare.config import SHIPPED, read_comparison
+    from ..finetune.compare.study import Study
+    from ..finetune.compare.table import by_row
+
+    lines = Study(read_comparison(config or SHIPPED), out, progress).run()
+    if as_json:
+        for line in lines:
+            show(line._asdict(), as_json)
+        return
+    columns, rows = by_row(lines)
+    table(columns, rows, f"label F1 in points; in brackets the difference to the baseline, {lines[0].runs} runs")

@@ -11,7 +11,7 @@ from ....benchmark.degrade import degrade
 from ....benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...errors import SettingsError
 from ...films import labelled_films
-from ...settings import ReadSettings
+from ...settings import ReadSettings, Settings
 from .bases import Base, read_base
 from .evaluate import (
     DRAWS,
@@ -26,18 +26,22 @@ from .evaluate import (
     tempered,
 )
 from .model import Judge
+from .parity import parity
 from .spoil import Spoiled
 from .stage import PATIENTS, TEMPERATURES, Watch
 from .views import DOMAINS, make_views
 
+SHIPPED = Path(__file__).parents[2] / "serving" / "models" / "judge"
 SEED = 2026
 """Of the test films' defects; training never uses it."""
 PART = 24
 """Films that are spoiled, cut and graded at once: a bound on memory."""
 
 
-def accuracy(root: Path, folder: Path, read: ReadSettings, watch: Watch, *, draws: int = DRAWS) -> dict[str, Rows]:
-    """Grade films that the judge of `folder` never saw.
+def accuracy(
+    root: Path, folder: Path | None, read: ReadSettings, watch: Watch, *, draws: int = DRAWS
+) -> dict[str, Rows]:
+    """Grade films that the judge of `folder`, the shipped one by default, never saw.
 
     These are the reporting half of the patients or, where training held a source out, all of that source.
 
@@ -48,6 +52,7 @@ def accuracy(root: Path, folder: Path, read: ReadSettings, watch: Watch, *, draw
     Raises:
         SettingsError: no model in `folder`, or no film that it has not seen.
     """
+    folder = folder or SHIPPED
     hold_out = _held_out(folder)
     labelled = [film for film in labelled_films(root) if film.label in ("good", "low")]
     unseen = [film for film in labelled if (film.source == hold_out if hold_out else film.reporting)]
@@ -76,6 +81,19 @@ def accuracy(root: Path, folder: Path, read: ReadSettings, watch: Watch, *, draw
         "unseen": [row for domain in DOMAINS for row in by_defect(strange, domain, UNSEEN)],
         "labels": [row for domain in DOMAINS for row in _labels(plain, films, domain, draws)],
     }
+
+
+def served(root: Path, folder: Path | None, url: str, settings: Settings, number: int, watch: Watch) -> dict[str, Rows]:
+    """Compare a server with plain transformers on labelled films as they came, at most `number`.
+
+    Raises:
+        JudgeUnavailable: nobody serves at `url`.
+    """
+    paths = [film.path for film in labelled_films(root)]
+    chosen = np.random.default_rng(SEED).permutation(len(paths))[:number]
+    with watch("served against plain", len(chosen)) as advance:
+        found = parity([paths[index] for index in chosen], folder or SHIPPED, url, settings, advance)
+    return {"served": [found._asdict()]}
 
 
 def _held_out(folder: Path) -> str | None:

@@ -49,12 +49,12 @@ def bases(root: Path, read: ReadSettings) -> list[Base]:
     return [read_base(film, read) for film in films]
 
 
-def phantoms(number: int, *, height: int = 1100, seed: int = 0) -> Iterator[Base]:
+def phantoms(number: int, *, height: int = 1100) -> Iterator[Base]:
     """Drawn chests: no shutter, no annotation, no blur but the detector's; half of them portable films."""
     for index in range(number):
-        drawn = phantom(seed + index, height=height, view="AP" if index % 2 else "PA")
+        drawn = phantom(index, height=height, view="AP" if index % 2 else "PA")
         grey = to_eight_bit(drawn.stored)
-        name = f"{PHANTOM}_{seed + index}"
+        name = f"{PHANTOM}_{index}"
         yield Base(name, grey, "presentation", known(grey, "good"), PHANTOM, name, "good", "train")
 
 

@@ -115,12 +115,14 @@ class Judge(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Judge":
-        """A judge from its folder, ready to grade; its plain head is not saved and grades at random."""
+        """A judge from its folder, ready to grade; its plain head is not saved and starts anew."""
         qwen = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
         convolution = qwen.model.visual.patch_embed.proj
         embedding = GreyPatches(convolution.out_channels)
         embedding.read(convolution)
-        return cls(qwen, AutoTokenizer.from_pretrained(folder), embedding).eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return cls(qwen, AutoTokenizer.from_pretrained(folder), embedding).eval()
 
     @property
     def embeddings(self) -> nn.Embedding:

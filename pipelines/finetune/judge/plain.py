@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ class Plain:
     """Reads a folder; grades three pictures at a time with the general code for any Qwen2.5-VL."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self._model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self._words = AutoTokenizer.from_pretrained(folder)
         self._plan = layout(self._words, self._model, load(PROMPT))
         self._pixels = image_processor(MIN_PIXELS, MAX_PIXELS)

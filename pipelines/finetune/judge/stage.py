@@ -20,7 +20,7 @@ from .views import make_training, make_views
 
 TEMPERATURES = "temperatures.json"
 PATIENTS = "patients.json"
-FEWEST = 20
+FEWEST = 12
 """Films from which training makes sense."""
 
 
@@ -56,7 +56,9 @@ Watch = Callable[[str, int | None], AbstractContextManager[Advance]]
 """Shows the progress of one part: `view.progress`."""
 
 
-def make_judge(films: Path, out: Path, plan: Plan, read: ReadSettings, watch: Watch) -> Made:
+def make_judge(
+    films: Path, out: Path, plan: Plan, read: ReadSettings, watch: Watch, *, start: Path | None = None
+) -> Made:
     """Train the compact judge on labelled films.
 
     Args:
@@ -65,18 +67,19 @@ def make_judge(films: Path, out: Path, plan: Plan, read: ReadSettings, watch: Wa
         plan: how.
         read: limits of a film.
         watch: shows progress.
+        start: folder of a judge to go on from; a fresh one by default.
 
     Raises:
         SettingsError: no films to train on, or an unknown source is held out.
     """
     torch.set_num_threads(1)
-    found = [*bases(films, read), *phantoms(plan.phantoms, seed=plan.seed)]
+    found = [*bases(films, read), *phantoms(plan.phantoms)]
     chosen = drawn_from(found, "train")
     _check(films, found, chosen, plan)
     with watch("spoil films", plan.spoiled) as advance:
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
     views = views.without(plan.hold_out)
-    judge = Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
+    judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
     with watch("train the judge", plan.schedule.steps) as advance:
         train(judge, views, plan.schedule, seed=plan.seed, advance=advance)
     folder = out / "model"
