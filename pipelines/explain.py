@@ -61,7 +61,7 @@ async def _walk(chosen: Policy, image: ImageRef, settings: Settings, tell: Tell)
                     | ({"why": written["why"]} if "why" in written else {}),
                 )
             elif node == "reconcile" and "judgement" in written:
-                tell(node, settled(written["judgement"], tools))
+                tell(node, settled(written["judgement"], written["assessment"], tools))
             else:
                 tell(node, {key: value for name, part in written.items() for key, value in _plain(name, part).items()})
 
@@ -88,8 +88,8 @@ def graded(aspect: str, probabilities: Sequence[float]) -> dict[str, Any]:
     return {"aspect": aspect, "judge": Score(tuple(probabilities)).severity, **shares}
 
 
-def settled(judgement: Judgement, tools: Mapping[str, int]) -> dict[str, Any]:
-    """How judge and tools were reconciled, one row an aspect."""
+def settled(judgement: Judgement, found: Assessment, tools: Mapping[str, int]) -> dict[str, Any]:
+    """How judge and tools were reconciled, one row an aspect, and what that makes of the film."""
     rows = [
         {
             "aspect": aspect,
@@ -101,7 +101,8 @@ def settled(judgement: Judgement, tools: Mapping[str, int]) -> dict[str, Any]:
         }
         for aspect, ruling in judgement.rulings.items()
     ]
-    return {"confidence": judgement.confidence, "rulings": rows}
+    summary = {"quality": found.quality, "regime": found.regime, "severities": dict(found.severities)}
+    return {**summary, "confidence": judgement.confidence, "rulings": rows}
 
 
 def _assessed(reading: Reading, found: Assessment, policy: Policy) -> dict[str, Any]:

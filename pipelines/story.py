@@ -1,16 +1,20 @@
 """`lrrg demo`: the whole story on synthetic films, from a mirror of MIMIC-CXR-JPG to SQL and the benchmark's files."""
 
 import csv
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..benchmark.spec import Spec
 from . import demo, overview
 from .annotate import Order, annotate
 from .catalog import catalog
+from .explain import explain
+from .report.card import write_card
 from .report.group import write_report
+from .serving import served
+from .serving.errors import ServeError
 from .settings import Settings
 from .splits import Summary, materialise
 from .store import Result, Store
@@ -22,7 +26,24 @@ CLEAN = "none"
 _FOUND = "SELECT image_id, regime, defects FROM labels"
 
 
+_TELLING = """
+SELECT r.path || '/' || i.path, l.image_id, l.view_position
+FROM labels AS l
+JOIN image AS i USING (image_id)
+JOIN root AS r USING (root_id)
+JOIN verdict AS v USING (image_id, recipe_id)
+ORDER BY len(list_filter(map_values(v.rulings), lambda by: by <> 'tools')) DESC NULLS LAST, l.quality, l.image_id
+LIMIT 1
+"""
+_SEEN = """
+SELECT
+    aspect, round(p0, 2) AS p0, round(p1, 2) AS p1, round(p2, 2) AS p2, round(p3, 2) AS p3, again, severity, decided_by
+FROM judgements WHERE image_id = $image AND recipe_id = latest_recipe() ORDER BY aspect
+"""
+
+
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+Warn = Callable[[Sequence[str]], None]
 
 
 class Confusion(NamedTuple):
@@ -45,23 +66,59 @@ class Story(NamedTuple):
     splits: Path
     picture: Path
     report: Path
+    card: Path
+    """Page of the film on which judge and tools had most to settle; without a judge, of the worst one."""
+    film: str
+    seen: Result
+    """What the judge saw on that film, one row an aspect; no row without a judge."""
     answer: Result
     confusion: list[Confusion]
     benchmark: Summary
 
 
-def tell(root: Path, settings: Settings, progress: Progress, warn: Callable[[Sequence[str]], None]) -> Story:
+@contextmanager
+def judge_of(judge: str, settings: Settings, warn: Warn) -> Iterator[Settings]:
+    """The settings with the judge that `judge` names, for as long as it is there.
+
+    Args:
+        judge: URLs separated by commas, `none`, or `auto`: one is served for the length of the block where vLLM is
+            installed, and none asked where it is not.
+        settings: of everything else.
+        warn: is told where there is none, and why.
+
+    Raises:
+        ServeError: the server does not start.
+    """
+    if judge != "auto":
+        yield _asking(settings, () if judge == "none" else tuple(judge.split(",")))
+        return
+    try:
+        with served("judge", settings, tell=lambda message: warn([message])) as server:
+            yield _asking(settings, (server.url,))
+    except ServeError as error:
+        if error.code != "no-vllm":
+            raise
+        warn([f"{error}; the tools decide alone"])
+        yield _asking(settings, ())
+
+
+def _asking(settings: Settings, urls: tuple[str, ...]) -> Settings:
+    return settings.model_copy(update={"judge": settings.judge.model_copy(update={"urls": urls})})
+
+
+def tell(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Story:
     """Write the mirror, catalog and annotate it, ask one SQL question, compare with the truth, build the benchmark.
 
     Running it again in the same folder does only what is left.
 
     Raises:
         SettingsError: `root` holds something else.
+        JudgeUnavailable: the judge that the settings name cannot be reached.
     """
     with progress("draw films", None) as advance:
         mirror = demo.write_mirror(root, advance=advance)
     database, splits, picture = root / "demo.duckdb", root / "splits", root / "overview.png"
-    report = root / "report.html"
+    report, card = root / "report.html", root / "film.html"
     with progress("catalog", None) as advance, Store.open(database) as store:
         warn(catalog(mirror.jpg, store, None, advance).warnings)
     annotate(database, settings, Order(), progress)
@@ -70,8 +127,17 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Callable[[Seq
         overview.draw(mirror.truth, store.query(overview.QUERY), picture)
         confusion = compare(mirror.truth, store.query(_FOUND))
         benchmark = materialise(store, splits, ("parquet", "r2gen", "sharegpt"), Spec())
+        path, film, view = store.query(_TELLING).rows[0]
+        seen = store.query(_SEEN, {"image": film})
+    _explain(Path(path), settings, view, card)
     write_report(database, report, settings.read, progress)
-    return Story(database, splits, picture, report, answer, confusion, benchmark)
+    return Story(database, splits, picture, report, card, film, seen, answer, confusion, benchmark)
+
+
+def _explain(film: Path, settings: Settings, view: str | None, card: Path) -> None:
+    steps: list[tuple[str, dict[str, Any]]] = []
+    explain(film, settings, view, lambda step, found: steps.append((step, found)))
+    write_card(film, steps, settings, card)
 
 
 def compare(truth: Path, found: Result) -> list[Confusion]:

@@ -40,7 +40,7 @@ def write_card(image: Location, steps: Steps, settings: Settings, out: Path) -> 
         "steps": [{"step": step, "found": _brief(found)} for step, found in steps],
         "told": told,
         "cuts": _cuts(policy, told.get("intensity_domain")),
-        "picture": picture(open_film(str(image), settings.read), SIDE) if "regime" in told else None,
+        "picture": picture(open_film(str(image), settings.read), SIDE, _looked(steps)) if "regime" in told else None,
     }
     write_page(out, "card", f"{image.name}: image quality", data)
 
@@ -48,6 +48,12 @@ def write_card(image: Location, steps: Steps, settings: Settings, out: Path) -> 
 def _brief(found: dict[str, Any]) -> dict[str, Any]:
     """What a step found, without the table of measures, which the card shows by itself."""
     return {name: value for name, value in found.items() if name != "measures" and value not in (None, "", [], ())}
+
+
+def _looked(steps: Steps) -> list[str]:
+    """Parts of the film that the judge asked for."""
+    asked = [found["asks for"] for _, found in steps if "asks for" in found]
+    return [request["region"] for request in asked if "region" in request]
 
 
 def _against(measures: list[dict[str, Any]], policy: Policy, domain: str) -> list[dict[str, Any]]:

@@ -39,11 +39,23 @@ SELECT recipe_id, measure_id, policy, policy_version, judge, used_at::VARCHAR AS
 _TOOLS = """
 SELECT measure, tool_version AS version, unit FROM recipe_tool WHERE recipe_id = latest_recipe() ORDER BY measure
 """
+_ALONE = """
+CREATE OR REPLACE TEMP VIEW tools_alone AS
+SELECT * REPLACE (NULL::MAP(VARCHAR, DOUBLE[]) AS judge, NULL::MAP(VARCHAR, TINYINT) AS settled)
+FROM verdict WHERE recipe_id = latest_recipe() AND judge IS NOT NULL
+"""
 _JUDGED = """
 SELECT t.regime AS tools, l.regime AS judge, count(*) AS films, avg(l.judge_confidence) AS confidence
 FROM labels AS l
-JOIN derived('verdict') AS t ON t.image_id = l.image_id AND t.recipe_id = l.recipe_id
+JOIN derived('tools_alone') AS t ON t.image_id = l.image_id AND t.recipe_id = l.recipe_id
 WHERE l.route = 'judge' AND l.regime IS NOT NULL GROUP BY ALL ORDER BY ALL
+"""
+_RULINGS = """
+SELECT
+    aspect, count(*) AS films, avg(expected) AS expected, count_if(decided_by = 'tools') AS tools,
+    count_if(decided_by = 'judge') AS judge, count_if(decided_by = 'again') AS again,
+    count_if(decided_by = 'open') AS open
+FROM judgements WHERE recipe_id = latest_recipe() GROUP BY aspect ORDER BY aspect
 """
 
 
@@ -65,7 +77,15 @@ def failures(store: Store) -> list[dict[str, Any]]:
 def judged(store: Store) -> list[dict[str, Any]]:
     """The judge's regime against what the tools alone say; empty where no judge has been asked."""
     asked = store.query("SELECT count(*) FROM labels WHERE route = 'judge'").rows[0][0]
-    return _records(store.query(_JUDGED)) if asked else []
+    if not asked:
+        return []
+    store.query(_ALONE)
+    return _records(store.query(_JUDGED))
+
+
+def rulings(store: Store) -> list[dict[str, Any]]:
+    """By aspect, what the judge expects and how often it, the tools or neither was followed."""
+    return _records(store.query(_RULINGS))
 
 
 def provenance(store: Store) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def gather(store: Store, title: str) -> tuple[dict[str, Any], list[str]]:
         "measures": distributions.measures(films, policy),
         "spread": facts.spread(store),
         "judged": facts.judged(store),
+        "rulings": facts.rulings(store),
         "agreement": trust(compare(store)),
         "failures": facts.failures(store),
         "provenance": facts.provenance(store),

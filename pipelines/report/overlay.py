@@ -1,7 +1,7 @@
 """What the tools saw on a film, as pictures to lay over it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import cv2
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...tools.blur import sharpest
 from ...tools.exposure import flat
 from ...tools.film import Film
+from ...tools.looks import REGIONS
 
 Grey = NDArray[np.uint8]
 COLOURS: Mapping[str, tuple[int, int, int]] = {
@@ -18,6 +19,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "saturated": (0xFF, 0x5A, 0xA0),
     "edges": (0xFF, 0xE1, 0x4D),
     "noise": (0x7D, 0xFF, 0x8A),
+    "looked": (0xC9, 0x8B, 0xFF),
 }
 """Red, green and blue of each layer; the page's style names the same."""
 CLIPPED_LOW, CLIPPED_HIGH = 2, 253
@@ -26,14 +28,17 @@ BLOCK = 16
 NOISIEST = 12.0
 """Grey levels of noise that are drawn in full."""
 QUALITY = 72
+SIXTH = 1 / 6
+"""Half a ninth's side, as a fraction of the film's."""
 
 
-def picture(film: Film, side: int) -> dict[str, Any]:
+def picture(film: Film, side: int, looked: Collection[str] = ()) -> dict[str, Any]:
     """A film and its layers as data URLs.
 
     Args:
         film: the film.
         side: longest side of the pictures, in px.
+        looked: ninths of the film that a judge asked for, by their names in `REGIONS`.
 
     Returns:
         `film`, and by name the `layers` that have something to show; layers are transparent elsewhere.
@@ -45,6 +50,7 @@ def picture(film: Film, side: int) -> dict[str, Any]:
     edges = sharpest(film)
     if edges is not None:
         layers["edges"] = edges
+    layers["looked"] = _looked(looked, size)
     small = cv2.resize(film.pixels, size, interpolation=cv2.INTER_AREA)
     return {
         "film": _jpeg(small),
@@ -59,6 +65,18 @@ def _field(film: Film, size: tuple[int, int]) -> Grey:
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     drawn = np.zeros((height, width), np.uint8)
     cv2.drawContours(drawn, outlines, -1, 255, max(1, round(max(size) / 250)))
+    return drawn
+
+
+def _looked(regions: Collection[str], size: tuple[int, int]) -> Grey:
+    """The outlines of ninths of the film."""
+    width, height = size
+    drawn = np.zeros((height, width), np.uint8)
+    for x, y in (REGIONS[name] for name in regions):
+        corners = [
+            (round((x + dx) * (width - 1)), round((y + dy) * (height - 1))) for dx, dy in ((-SIXTH,) * 2, (SIXTH,) * 2)
+        ]
+        cv2.rectangle(drawn, *corners, 255, max(1, round(max(size) / 250)))
     return drawn
 
 

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from lrrg.agent import graph
-from lrrg.agent.policy import Policy
-from lrrg.agent.state import ASPECTS, ImageRef, Verdict
+from lrrg.agent.policy import Policy, assess
+from lrrg.agent.state import ASPECTS, Assessment, ImageRef, Verdict
 from lrrg.pipelines.recipe import begin_run, build_recipe
+from lrrg.pipelines.report import facts
 from lrrg.pipelines.store import ShardWriter, Store
 from lrrg.tests import stored
 from lrrg.tests.oracle import Scripted, grades, judging
@@ -29,6 +31,14 @@ SECTION = {
 
 def policy(section: dict | None) -> Policy:
     return Policy.model_validate(stored.policy().model_dump() | {"judge": section})
+
+
+BY = ("tools", "judge", "again", "open")
+
+
+def alone(policy: Policy, found: Verdict) -> Assessment:
+    """What the tools alone say."""
+    return assess(policy, found.reading.measures, found.reading.intensity_domain, found.reading.view)
 
 
 def judged(policy: Policy, number: int) -> Verdict:
@@ -54,6 +64,7 @@ def test_labels_are_what_python_decides(tmp_path: Path, section: dict | None):
         store.write(list(found.values()), recipe.recipe_id, "run")
         severities = ", ".join(ASPECTS)
         rows = store.query(f"SELECT image_id, quality, regime, judge_confidence, {severities} FROM labels").rows
+        against, rulings = facts.judged(store), facts.rulings(store)
     assert len(rows) == FILMS
     for name, quality, regime, confidence, *graded in rows:
         said, judgement = found[name].assessment, found[name].judgement
@@ -61,8 +72,11 @@ def test_labels_are_what_python_decides(tmp_path: Path, section: dict | None):
         assert regime == said.regime
         assert confidence == pytest.approx(judgement.confidence)
         assert dict(zip(ASPECTS, graded, strict=True)) == said.severities
-    rulings = {ruling.by for each in found.values() for ruling in each.judgement.rulings.values()}
-    assert rulings == {"tools", "judge", "again", "open"}, "every clause of the rule is among these films"
+    both = Counter((alone(chosen, each).regime, each.assessment.regime) for each in found.values())
+    assert {(row["tools"], row["judge"]): row["films"] for row in against} == both
+    stands = Counter((a, ruling.by) for each in found.values() for a, ruling in each.judgement.rulings.items())
+    assert {(row["aspect"], by): row[by] for row in rulings for by in BY if row[by]} == stands
+    assert {by for _, by in stands} == set(BY), "every clause of the rule is among these films"
 
 
 def test_a_fitted_judge_changes_quality_and_one_fitted_to_another_does_not():

@@ -158,7 +158,7 @@ def test_pictures_are_only_there_when_asked_for(db: Path, tmp_path: Path):
     with pytest.raises(SettingsError, match="no picture"):
         write_report(db, out, ReadSettings(), silent)  # the films of this database do not exist
     (tmp_path / "film.jpg").write_bytes(encoded(scene(300, 240, seed=1), "JPEG", quality=95))
-    assert open_film(tmp_path / "film.jpg", ReadSettings()).pixels.shape == (300, 240)
+    assert open_film(str(tmp_path / "film.jpg"), ReadSettings()).pixels.shape == (300, 240)
 
 
 def decoded(url: str) -> np.ndarray:

@@ -58,10 +58,10 @@ lrrg.failureCards = function () {
 };
 
 lrrg.judgedCard = function () {
-  const { judged } = lrrg.data;
+  const { judged, rulings } = lrrg.data;
   if (!judged.length) {
     byId("judged").replaceChildren(
-      card("Judge against tools", el("p", {}, "There is no judge yet: under this recipe the tools decided alone.")),
+      card("Judge against tools", el("p", {}, "No judge was asked: under this recipe the tools decided alone.")),
     );
     return;
   }
@@ -81,6 +81,26 @@ lrrg.judgedCard = function () {
       "Judge against tools",
       el("p", {}, `The judge kept the tools' regime on ${percent(agreed, all)} of ${whole(all)} films.`),
       table(["tools say", ...REGIMES.map((name) => `judge: ${name}`)], rows),
+    ),
+    card(
+      "Aspect by aspect",
+      el(
+        "p",
+        {},
+        "How far the judge sees each defect on average (0 none to 3 severe), and on how many films which of them stands.",
+      ),
+      table(
+        ["aspect", "films", "judge expects", "tools", "judge", "tools measured again", "open: a person should look"],
+        rulings.map((each) => [
+          each.aspect,
+          each.films,
+          each.expected.toFixed(2),
+          each.tools,
+          each.judge,
+          each.again,
+          each.open,
+        ]),
+      ),
     ),
   );
 };

@@ -42,9 +42,16 @@ function verdictCard({ told, aspects }) {
     ),
     el("p", {}, marks(aspects, severities)),
     el("p", { class: "note" }, told.rationale || told.error_detail || told.detail || ""),
-    el("p", { class: "note" }, `status ${spoken(told.status)}, decided by ${told.route ?? "nobody"}`),
+    el(
+      "p",
+      { class: "note" },
+      `status ${spoken(told.status)}, decided by ${told.route ?? "nobody"}${told.confidence ? `, confidence ${told.confidence.toFixed(2)}` : ""}`,
+    ),
   );
 }
+
+const isTable = (value) => Array.isArray(value) && typeof value[0] === "object";
+const cell = (value) => (typeof value === "number" ? short(value) : (value ?? "–"));
 
 /** What each step of the agent found, in its own words. */
 function stepCard(steps) {
@@ -65,8 +72,13 @@ function stepCard(steps) {
         el("summary", {}, `${index + 1}. ${step}`),
         table(
           [],
-          Object.entries(found).map(([name, value]) => [spoken(name), el("span", { class: "told" }, said(value))]),
+          Object.entries(found)
+            .filter(([, value]) => !isTable(value))
+            .map(([name, value]) => [spoken(name), el("span", { class: "told" }, said(value))]),
         ),
+        ...Object.values(found)
+          .filter(isTable)
+          .map((rows) => table(Object.keys(rows[0]), rows.map((row) => Object.values(row).map(cell)))),
       ),
     ),
   );

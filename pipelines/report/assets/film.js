@@ -1,6 +1,6 @@
 "use strict";
 /* One film: its picture with what the tools saw, and what adds to low quality. */
-const LAYERS = { field: "field edge", saturated: "saturated", edges: "sharpest edges", noise: "noise" };
+const LAYERS = { field: "field edge", saturated: "saturated", edges: "sharpest edges", noise: "noise", looked: "asked for" };
 
 /** A film with layers that can be shown and hidden. */
 function filmFigure({ film, layers }, alt) {
