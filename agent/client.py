@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -119,10 +120,9 @@ class Client:
         return await self._fleet.complete(body)
 
     def _body(self, messages: Sequence[Mapping[str, Any]], form: type[BaseModel], max_tokens: int) -> dict[str, Any]:
-        schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
         return {
             "messages": list(messages),
-            "response_format": {"type": "json_schema", "json_schema": schema},
+            "response_format": {"type": "json_schema", "json_schema": _schema(form)},
             "max_completion_tokens": max_tokens,
         }
 
@@ -135,6 +135,12 @@ class Client:
                 if error.code == "rejected" or attempt == len(seeds):
                     raise
         raise ValueError("at least one seed is needed")
+
+
+@cache
+def _schema(form: type[BaseModel]) -> dict[str, Any]:
+    """What constrains the decoding; to work it out takes longer than all else the client does for a request."""
+    return {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
 
 
 def _parsed(text: str, form: type[Form]) -> Form:

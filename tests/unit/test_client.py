@@ -4,7 +4,8 @@ import asyncio
 import json
 from email.utils import formatdate
 from math import log
-from time import sleep, time
+from threading import Barrier, Lock
+from time import time
 
 import pytest
 from lrrg.agent.client import Client
@@ -164,13 +165,15 @@ def test_a_redirect_is_not_followed():
 
 
 def test_requests_under_way_are_bounded():
-    active, most = set[int](), [0]
+    lock, together, active, most = Lock(), Barrier(2), set[int](), [0]
 
     def answer(body: dict) -> str:
-        active.add(body["seed"])
-        sleep(0.02)  # long enough for others to come in, were they let
-        most[0] = max(most[0], len(active))
-        active.discard(body["seed"])
+        with lock:
+            active.add(body["seed"])
+            most[0] = max(most[0], len(active))
+        together.wait(20)
+        with lock:
+            active.discard(body["seed"])
         return json.dumps({"errors": body["seed"]})
 
     async def run(url: str) -> list[Count]:
