@@ -15,6 +15,7 @@ from .report.card import write_card
 from .report.group import write_report
 from .serving import served
 from .serving.errors import ServeError
+from .serving.models import COMPACT
 from .settings import Settings
 from .splits import Summary, materialise
 from .store import Result, Store
@@ -81,8 +82,8 @@ def judge_of(judge: str, settings: Settings, warn: Warn) -> Iterator[Settings]:
     """The settings with the judge that `judge` names, for as long as it is there.
 
     Args:
-        judge: URLs separated by commas, `none`, or `auto`: one is served for the length of the block where vLLM is
-            installed, and none asked where it is not.
+        judge: URLs separated by commas, `none`, or `auto`: the compact one is served for the length of the block
+            where vLLM is installed, and none asked where it is not.
         settings: of everything else.
         warn: is told where there is none, and why.
 
@@ -93,7 +94,7 @@ def judge_of(judge: str, settings: Settings, warn: Warn) -> Iterator[Settings]:
         yield _asking(settings, () if judge == "none" else tuple(judge.split(",")))
         return
     try:
-        with served("judge", settings, tell=lambda message: warn([message])) as server:
+        with served("judge", settings, str(COMPACT), lambda message: warn([message])) as server:
             yield _asking(settings, (server.url,))
     except ServeError as error:
         if error.code != "no-vllm":
