@@ -73,7 +73,7 @@ class ServeSettings(Section):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any that is free")
     start_seconds: float = Field(900.0, gt=0, description="until a server has to be ready, loading included")
     restarts: int = Field(5, ge=0, description="of a server that dies, in a row at most")
-    logs: Path = Field(Path.home() / ".local" / "state" / "lrrg", description="folder for the servers' logs")
+    logs: Path = Field(Path("~/.local/state/lrrg"), description="folder for the servers' logs")
 
 
 class JudgeSettings(Section):

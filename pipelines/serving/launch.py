@@ -83,7 +83,7 @@ def plan(
     told = [*chosen.arguments(), *address, *asked.arguments(chosen.own), *extra]
     offline = {"HF_HUB_OFFLINE": "1"} if chosen.is_local else {}
     variables = asked.environment | offline | os.environ | vllm.environment
-    log = how.logs / f"{role}-{number}.log"
+    log = how.logs.expanduser() / f"{role}-{number}.log"
     return Launch(role, chosen, vllm.device, [*vllm.command, "serve", *told], variables, how.host, number, log)
 
 
