@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,7 +93,6 @@ class Ladder:
         return replace(self, calibrated_on=calibrated_on, defects={**self.defects, **defects})
 
 
-@lru_cache(maxsize=8)
 def read_ladder(path: Path = SHIPPED) -> Ladder:
     """Read a ladder file.
 
@@ -100,15 +100,30 @@ def read_ladder(path: Path = SHIPPED) -> Ladder:
         LadderError: the file is not a ladder; the message names it and the fault.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [Defect(**{**row, "ladder": tuple(row["ladder"])}) for row in found["defects"]]
-        ladder = Ladder(found["name"], found["version"], found["calibrated_on"], {row.name: row for row in rows})
+        return _read(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, LadderError):
+            raise
         raise LadderError(f"{path}: not a ladder file ({error}); start from a copy of {SHIPPED.name}") from error
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int) -> Ladder:
+    """The ladder of a file as it was when it last changed, which is part of the key alone."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = [Defect(**{**row, "ladder": tuple(row["ladder"])}) for row in found["defects"]]
     for defect in rows:
         if len(defect.ladder) not in (0, len(SEVERITIES)):
             raise LadderError(f"{path}: {defect.name} has {len(defect.ladder)} severities instead of {len(SEVERITIES)}")
-    return ladder
+        if not _one_way(defect.ladder):
+            raise LadderError(f"{path}: {defect.name} does not go one way from severity to severity: {defect.ladder}")
+    return Ladder(found["name"], found["version"], found["calibrated_on"], {row.name: row for row in rows})
+
+
+def _one_way(ladder: tuple[float, ...]) -> bool:
+    """Whether each step goes up, or each goes down."""
+    steps = [after - before for before, after in pairwise(ladder)]
+    return all(step > 0 for step in steps) or all(step < 0 for step in steps)
 
 
 def write_ladder(ladder: Ladder, path: Path) -> None:

@@ -12,6 +12,7 @@ from ..agent.policy import Policy, Transform, load
 from ..agent.scores import Score
 from ..agent.state import Assessment, Failure, ImageRef, Judgement, Reading, Verdict
 from ..tools import TOOLS
+from .errors import SettingsError
 from .judging import open_agent
 from .places import Location
 from .settings import Settings
@@ -33,10 +34,13 @@ def explain(image: Location, settings: Settings, view: str | None, tell: Tell) -
 
     Raises:
         PolicyError: the policy does not exist.
+        SettingsError: the policy does not know the view position.
         JudgeUnavailable: the judge cannot be reached.
         ToolError: a tool broke on the file.
     """
     chosen = load(settings.agent.policy)
+    if view is not None and view.upper() not in chosen.views:
+        raise SettingsError(f"--view {view}: no view position of the policy's; choose from {', '.join(chosen.views)}")
     asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings, tell))
 
 

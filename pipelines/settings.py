@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,6 +126,7 @@ def load(**overrides: dict[str, Any]) -> Settings:
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in overrides.items()
     }
+    _refuse_unknown(os.environ)
     try:
         return Settings(**given)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
@@ -134,3 +136,12 @@ def load(**overrides: dict[str, Any]) -> Settings:
         raise SettingsError(f"settings: {error}; name one setting, such as LRRG_ANNOTATE__WORKERS") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"lrrg.toml: not TOML: {error}") from error
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    """A misspelt section would go unnoticed: the library reads only variables that it expects."""
+    for name in names:
+        section, nested, _ = name.upper().removeprefix("LRRG_").partition("__")
+        if name.upper().startswith("LRRG_") and nested and section.lower() not in Settings.model_fields:
+            known = ", ".join(sorted(Settings.model_fields))
+            raise SettingsError(f"settings: {name}: no section {section.lower()!r}; there are {known}")

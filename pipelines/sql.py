@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def write(db: Path, sql: str, form: str, out: Path | None) -> None:
     Args:
         db: database file.
         sql: one SELECT.
-        form: `csv` (with a header), `json` (one object a line) or `parquet` (a file only).
+        form: `csv` (with a header), `json` (one object a line; NaN and infinities are null) or `parquet` (a file only).
         out: appears whole or not at all.
 
     Raises:
@@ -82,7 +83,21 @@ def _cells(row: Iterable[Any]) -> list[Any]:
 
 def _json(answer: Answer, stream: IO[str]) -> None:
     for row in answer.rows:
-        stream.write(json.dumps(dict(zip(answer.columns, row, strict=True)), default=_plain, ensure_ascii=False) + "\n")
+        named = dict(zip(answer.columns, row, strict=True))
+        try:
+            line = json.dumps(named, default=_plain, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            line = json.dumps(_numbers(named), default=_plain, ensure_ascii=False, allow_nan=False)
+        stream.write(line + "\n")
+
+
+def _numbers(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity: they become null."""
+    if isinstance(value, dict):
+        return {name: _numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_numbers(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

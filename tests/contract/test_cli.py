@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer
 from lrrg.pipelines.cli import app
+from lrrg.pipelines.errors import SettingsError
 from lrrg.tools import TOOLS
 from typer.testing import CliRunner
 
@@ -38,4 +39,12 @@ def test_tools_are_listed_for_programs_too():
 
 
 def test_a_film_that_is_not_there_is_a_wrong_argument(tmp_path):
-    assert CliRunner().invoke(app, ["explain", str(tmp_path / "none.png")]).exit_code == 2
+    for film in (tmp_path / "none.png", tmp_path):
+        with pytest.raises(SettingsError, match="no such file"):
+            CliRunner().invoke(app, ["explain", str(film)], catch_exceptions=False)
+
+
+def test_a_view_that_no_policy_knows_is_a_wrong_argument(tmp_path):
+    (tmp_path / "film.png").touch()
+    with pytest.raises(SettingsError, match="SIDEWAYS: no view position"):
+        CliRunner().invoke(app, ["explain", str(tmp_path / "film.png"), "--view", "SIDEWAYS"], catch_exceptions=False)

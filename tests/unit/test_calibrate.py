@@ -1,8 +1,12 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from lrrg.benchmark.calibrate import PERCENTILES, calibrate
 from lrrg.benchmark.degrade import apply
-from lrrg.benchmark.ladder import LadderError, read_ladder
+from lrrg.benchmark.ladder import LadderError, read_ladder, write_ladder
 
 LADDER = read_ladder()
 
@@ -52,3 +56,20 @@ def test_good_films_without_the_measure_are_said_so(good):
 def test_low_films_beyond_reach_are_said_so(good):
     with pytest.raises(LadderError, match="not as bad"):
         calibrate(LADDER["tilt"], good, [float(k) for k in range(300, 330)], lambda film: float(film.mean()) / 2)
+
+
+def test_a_ladder_file_is_read_again_once_it_changed(tmp_path: Path):
+    path = tmp_path / "own.json"
+    write_ladder(LADDER, path)
+    assert read_ladder(path).version == LADDER.version
+    write_ladder(replace(LADDER, version=LADDER.version + 1), path)
+    os.utime(path, ns=(1, 1))
+    assert read_ladder(path).version == LADDER.version + 1
+
+
+@pytest.mark.parametrize("steps", [(1.0, 2.0, 2.0, 3.0, 4.0), (1.0, 3.0, 2.0, 4.0, 5.0)])
+def test_a_ladder_that_turns_back_is_refused(tmp_path: Path, steps: tuple[float, ...]):
+    path = tmp_path / "own.json"
+    write_ladder(replace(LADDER, defects={"tilt": replace(LADDER["tilt"], ladder=steps)}), path)
+    with pytest.raises(LadderError, match="tilt does not go one way"):
+        read_ladder(path)

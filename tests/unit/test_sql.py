@@ -110,3 +110,9 @@ def test_a_folder_that_is_not_there_is_said_in_one_line(answered: Path, tmp_path
     assert code in (2, 4)
     assert said.count("\n") == 1
     assert str(out) in said
+
+
+def test_json_has_null_for_what_is_no_number(answered: Path, capsys: pytest.CaptureFixture[str]):
+    asked = "SELECT 'nan'::DOUBLE AS a, [1.5, 'inf'::DOUBLE] AS b, {'c': '-inf'::DOUBLE} AS d, 'NaN' AS e"
+    sql.write(answered, asked, "json", None)
+    assert capsys.readouterr().out == '{"a": null, "b": [1.5, null], "d": {"c": null}, "e": "NaN"}\n'
