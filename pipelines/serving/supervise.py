@@ -70,7 +70,9 @@ def stopping() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    caught = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What nohup or a shell's & has us ignore stays ignored.
+    caught = {each: handler for each, handler in handlers.items() if handler != signal.SIG_IGN}
     for each in caught:
         signal.signal(each, stop)
     try:

@@ -1,6 +1,8 @@
 """A server that does not start, or does not stay: said with the reason, and nothing is left running."""
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,3 +73,19 @@ def test_what_keeps_dying_is_started_again_and_then_given_up(tmp_path: Path):
     assert len({server.process.pid for server in ready}) == 3
     assert {server.url for server in ready} == {launch.url}, "at one address"
     assert [message for message in told if "started again" in message][-1].count("(2 of 2)") == 1
+
+
+SENDS = """
+import os, signal, sys, time
+from lrrg.pipelines.serving.supervise import stopping
+if "ignored" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with stopping():
+    os.kill(os.getpid(), signal.SIGHUP)
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 128 + signal.SIGHUP), (["ignored"], 0)])
+def test_a_hangup_ends_it_unless_nohup_says_otherwise(arguments: list[str], status: int):
+    assert subprocess.run([sys.executable, "-c", SENDS, *arguments]).returncode == status
