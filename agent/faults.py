@@ -1,5 +1,7 @@
 """What can go wrong between the agent and a model server."""
 
+from typing import Self
+
 
 class RefusedURL(ValueError):  # noqa: N818 - the word of the contract
     """The URL leads off this machine to a host nobody allowed, or is not a plain http(s) URL; nothing was sent."""
@@ -19,6 +21,10 @@ class JudgeUnavailable(ConnectionError):  # noqa: N818 - the word of the contrac
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """How it crosses a process border."""
+        return type(self), (self.code, str(self))
+
 
 class JudgeReplyError(ValueError):
     """The server answers, but this request gets no usable reply.
@@ -33,3 +39,7 @@ class JudgeReplyError(ValueError):
         super().__init__(message)
         self.code = code
         self.reply = reply
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """How it crosses a process border."""
+        return type(self), (self.code, str(self), self.reply)

@@ -134,20 +134,22 @@ def _equalise(
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for film in films:
-        seen = read_film(film.path, read)
-        if seen.domain != EQUALISED:
-            found.append(film._replace(path=folder / f"{film.path.stem}.png"))
-            if not found[-1].path.exists():
-                _write(found[-1].path, seen)
+        copy = folder / f"{film.path.stem}.png"
+        if copy.exists() or _equalised(read_film(film.path, read), copy):
+            found.append(film._replace(path=copy))
         advance()
     return found
 
 
-def _write(path: Path, film: Film) -> None:
-    part = path.with_suffix(".part")
+def _equalised(film: Film, copy: Path) -> bool:
+    """Write an equalised copy of a film; False where it came equalised."""
+    if film.domain == EQUALISED:
+        return False
     _, data = cv2.imencode(".png", as_mimic(film.pixels if film.stored is None else film.stored))
+    part = copy.with_suffix(".part")
     part.write_bytes(data.tobytes())
-    part.replace(path)
+    part.replace(copy)
+    return True
 
 
 def _image_id(path: Path, root: Path) -> str:

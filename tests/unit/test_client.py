@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 from email.utils import formatdate
 from math import log
 from threading import Barrier, Lock
@@ -146,6 +147,12 @@ def test_tokens_come_with_their_alternatives():
     with serving(GOOD) as server, pytest.raises(JudgeUnavailable) as caught:
         asyncio.run(run(server.url))
     assert caught.value.code == "no-probabilities"
+
+
+@pytest.mark.parametrize("fault", [JudgeUnavailable("overloaded", "busy"), JudgeReplyError("malformed", "no", "{")])
+def test_faults_cross_process_borders(fault: JudgeUnavailable | JudgeReplyError):
+    there = pickle.loads(pickle.dumps(fault))
+    assert (type(there), str(there), vars(there)) == (type(fault), str(fault), vars(fault))
 
 
 def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch):
