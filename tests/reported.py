@@ -36,9 +36,9 @@ def film(seed: int) -> bytes:
 
 
 def small(**sections: dict[str, Any]) -> Config:
-    """Settings of a run that takes seconds: a model of 40,000 weights, films of 4 tokens."""
+    """Settings of a run that takes seconds: a model of 100,000 weights, films of 4 tokens."""
     given = {
-        "tiny": {"hidden": 32, "layers": 1, "vision_hidden": 32, "vision_layers": 1, "vocabulary": 400},
+        "tiny": {"hidden": 64, "layers": 1, "vision_hidden": 32, "vision_layers": 1, "vocabulary": 400},
         "images": {"min_pixels": 56 * 56, "max_pixels": 64 * 64, "side": 64},
         "train": {"steps": 4, "batch_size": 4, "learning_rate": 3e-3},
     }

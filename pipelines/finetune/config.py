@@ -36,7 +36,7 @@ class ModelSection(Section):
 class TinySection(Section):
     """Size of the model that `path = "tiny"` makes; without effect on any other."""
 
-    hidden: int = Field(128, ge=32, multiple_of=32, description="width of the language model")
+    hidden: int = Field(128, ge=64, multiple_of=64, description="width of the language model")
     layers: int = Field(2, ge=1, description="of the language model")
     vision_hidden: int = Field(128, ge=32, multiple_of=32, description="width of the vision tower")
     vision_layers: int = Field(2, ge=1, description="of the vision tower")

@@ -19,7 +19,7 @@ ROLES = "system user assistant"
 ADAPTED: dict[Part, str] = {
     "language": r"model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)",
     "vision": r"model\.visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(gate|up|down)_proj)",
-    "projector": r"model\.visual\.merger\.mlp\.\d+",
+    "projector": r"model\.visual\.merger\.mlp\.[02]",
 }
 """Linear layers of each part, by name."""
 OWNED: dict[Part, str] = {
