@@ -62,9 +62,13 @@ class Asking:
     async def __call__(self, state: State) -> Command[Literal["inspect", "reconcile", "verdict"]]:
         """Put the scores, the look asked for, or why the replies were no use, into the state.
 
+        Scores that are there already are kept: the same judge would say the same again.
+
         Raises:
             JudgeUnavailable: no answer to be had.
         """
+        if "scores" in state:
+            return Command(goto="reconcile")
         turns = await self._turns(state)
         if isinstance(turns, Failure):
             return Command(update={"failure": turns}, goto="verdict")

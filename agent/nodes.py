@@ -10,7 +10,21 @@ from langgraph.types import Command
 from ..tools.positioning import is_frontal
 from .policy import Policy, assess
 from .scores import Score
-from .state import Aspect, Assessment, Failure, ImageRef, Judgement, Reading, Route, Ruling, State, Status, Verdict, Why
+from .state import (
+    Aspect,
+    Assessment,
+    Failure,
+    ImageRef,
+    Judgement,
+    Reading,
+    Recalled,
+    Route,
+    Ruling,
+    State,
+    Status,
+    Verdict,
+    Why,
+)
 
 Measure = Callable[[ImageRef], Awaitable[Reading | Failure]]
 """Reads and measures one file."""
@@ -34,7 +48,9 @@ class Measuring:
         found = state["reading"] if "reading" in state else await self._measure(state["image"])
         if isinstance(found, Failure):
             return Command(update={"failure": found}, goto="verdict")
-        return Command(update={"reading": _seen_as(found, state["image"].view or found.view)}, goto="triage")
+        said = {"scores": found.scores, "steps": found.steps} if isinstance(found, Recalled) else {}
+        reading = _seen_as(found, state["image"].view or found.view)
+        return Command(update={"reading": reading, **said}, goto="triage")
 
 
 def _seen_as(reading: Reading, view: str | None) -> Reading:

@@ -52,6 +52,31 @@ class Reading:
     elapsed_ms: float
 
 
+class Step(NamedTuple):
+    """One more look that a judge asked for."""
+
+    request: Request
+    told: str
+    """What it was told; a picture is named, not kept."""
+
+
+Scores = Mapping[Aspect, tuple[float, ...]]
+"""Probability of severity 0, 1, 2 and 3 by aspect, as the model gave them."""
+
+
+@dataclass(frozen=True)
+class Recalled(Reading):
+    """A stored reading with what the same judge said of the film, which need not be asked again.
+
+    Attributes:
+        scores: what it said.
+        steps: the looks it had asked for.
+    """
+
+    scores: Scores
+    steps: tuple[Step, ...]
+
+
 @dataclass(frozen=True)
 class Assessment:
     """What the policy makes of one reading.
@@ -67,14 +92,6 @@ class Assessment:
     severities: Mapping[str, int]
     contributions: Mapping[str, float]
     z: Mapping[str, float]
-
-
-class Step(NamedTuple):
-    """One more look that a judge asked for."""
-
-    request: Request
-    told: str
-    """What it was told; a picture is named, not kept."""
 
 
 class Ruling(NamedTuple):
@@ -100,7 +117,7 @@ class Judgement:
 
     why: Why
     steps: tuple[Step, ...]
-    probabilities: Mapping[Aspect, tuple[float, ...]]
+    probabilities: Scores
     confidence: float
     again: Mapping[str, int]
     rulings: Mapping[Aspect, Ruling]
@@ -147,6 +164,6 @@ class State(TypedDict):
     why: NotRequired[Why]
     request: NotRequired[Request]
     steps: NotRequired[tuple[Step, ...]]
-    scores: NotRequired[Mapping[Aspect, tuple[float, ...]]]
+    scores: NotRequired[Scores]
     judgement: NotRequired[Judgement]
     verdict: NotRequired[Verdict]

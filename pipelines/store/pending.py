@@ -1,15 +1,20 @@
 """What is left to do, in pages, and the readings that make reopening a file needless."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
+from pydantic import TypeAdapter
 
-from ...agent.state import ImageRef, Reading
+from ...agent.forms import Request
+from ...agent.state import ImageRef, Reading, Recalled, Step
 from ..errors import StoreError
-from ..recipe import Recipe
+from ..recipe import Recipe, canonical
 
 PAGE = 1024
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 VERDICTS = "verdicts-*.parquet"
 """Shard files of a folder."""
 _SETTLED = """
@@ -35,6 +40,15 @@ SELECT
 FROM verdict JOIN recipe USING (recipe_id)
 WHERE measure_id = $measure AND measures IS NOT NULL AND image_id IN (SELECT unnest($images))
 QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY created_at DESC, recipe_id) = 1
+"""
+_SAYS = ("model", "revision", "prompt_sha256", "looks", "seeds", "max_tokens")
+"""What of a recipe's judge can change what it says of a film; when it is asked and how disputes end cannot."""
+_OPINIONS = """
+SELECT image_id, judge, judge_steps::VARCHAR
+FROM verdict AS v JOIN recipe AS r USING (recipe_id) JOIN image AS i USING (image_id)
+WHERE json_extract(r.body, $says) = json_extract($body::JSON, $says) AND v.judge IS NOT NULL
+AND (i.view_position IS NULL OR v."view" = i.view_position) AND image_id IN (SELECT unnest($images))
+QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY v.created_at DESC, recipe_id) = 1
 """
 
 
@@ -91,7 +105,26 @@ def pending(
 def stored_readings(cursor: duckdb.DuckDBPyConnection, recipe: Recipe, image_ids: Sequence[str]) -> dict[str, Reading]:
     """Readings another recipe with the same measures left; see `Store.stored_readings`."""
     rows = cursor.execute(_READINGS, {"measure": recipe.measure_id, "images": list(image_ids)}).fetchall()
+    said = _stored_opinions(cursor, recipe, image_ids) if recipe.body["judge"] else {}
+    found: dict[str, Reading] = {}
+    for image_id, *file, notes, measures, elapsed in rows:
+        kind, opinion = (Recalled, said[image_id]) if image_id in said else (Reading, {})
+        found[image_id] = kind(*file, notes=tuple(notes), measures=measures, elapsed_ms=elapsed, **opinion)
+    return found
+
+
+def _stored_opinions(
+    cursor: duckdb.DuckDBPyConnection, recipe: Recipe, image_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """What the recipe's judge said of these films under any recipe."""
+    says = [f"$.judge.{name}" for name in _SAYS]
+    rows = cursor.execute(_OPINIONS, {"says": says, "body": canonical(recipe.body), "images": list(image_ids)})
     return {
-        image_id: Reading(*file, notes=tuple(notes), measures=measures, elapsed_ms=elapsed)
-        for image_id, *file, notes, measures, elapsed in rows
+        image_id: {
+            "scores": {aspect: tuple(each) for aspect, each in judge.items()},
+            "steps": tuple(
+                Step(_REQUEST.validate_python(step["asked"]), step["told"]) for step in json.loads(steps or "[]")
+            ),
+        }
+        for image_id, judge, steps in rows.fetchall()
     }

@@ -207,6 +207,20 @@ def test_the_wrong_model_ends_the_run_before_any_row(project, fault):
     assert project.query("SELECT count(*) FROM verdict") == [(0,)]
 
 
+def test_a_new_policy_decides_anew_without_asking_again(project):
+    with serving(answers) as server:
+        run(project, server.url)
+        asked = len(server.asked)
+        said = project.query("SELECT image_id, judge, judge_steps FROM verdict ORDER BY ALL")
+        project.policy.write_text(json.dumps(policy(bias=1.0)), encoding="utf-8")
+        assert run(project, server.url).counts.total() == FILMS
+        assert len(server.asked) == asked
+        latest = "SELECT image_id, judge, judge_steps FROM verdict WHERE recipe_id = latest_recipe() ORDER BY ALL"
+        assert project.query(latest) == said
+        run(project, server.url, looks=1)
+        assert len(server.asked) > asked, "with another number of looks it might say something else"
+
+
 def test_only_uncertain_films_and_an_audit_reach_the_judge(project):
     reached = "SELECT DISTINCT route, judge_why FROM verdict WHERE recipe_id = latest_recipe()"
     with serving(answers) as server:
