@@ -120,6 +120,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | No
     out.print(grid)
 
 
+def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str, as_json: bool) -> None:
+    """Print rows: one JSON line each for a program, with the title as `table`; a table for a person."""
+    if not as_json:
+        table(columns, rows, title)
+        return
+    for row in rows:
+        show({"table": title, **dict(zip(columns, row, strict=True))}, as_json)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

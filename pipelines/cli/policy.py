@@ -5,11 +5,25 @@ from typing import Annotated
 
 import typer
 
+from ..errors import SettingsError
+
 PANEL = "Annotate"
 policy = typer.Typer(no_args_is_help=True, help="Fit the policy on your own labels, or refer it to your own archive.")
 
+
+def writable(path: Path | None) -> Path | None:
+    """The path of a file to write, refused before minutes of work rather than after them."""
+    if path is not None and not path.parent.is_dir():
+        raise SettingsError(f"{path}: there is no folder {path.parent}; make it first")
+    return path
+
+
+OUT_HELP = "policy file to write (.json); hand it to annotate --policy"
+CHEST_HELP = "file to write (.npz); ships as tools/reference/chest.npz"
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of films")]
-Out = Annotated[Path, typer.Option("--out", help="policy file to write (.json); hand it to annotate --policy")]
+Out = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=OUT_HELP)]
+Chest = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=CHEST_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +38,7 @@ def fit(
     films: Folder,
     out: Out,
     name: Annotated[str, typer.Option(help="name of the policy")] = "own",
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a policy on labelled films (manifest*.csv) and print how far it holds on films it has not seen."""
     from .. import settings
@@ -45,6 +59,7 @@ def reference(
     out: Out,
     base: Annotated[str, typer.Option("--policy", help="policy whose model stays")] = "standard.v1",
     limit: Annotated[int, typer.Option(min=20, help="read at most so many films, evenly spaced")] = 1000,
+    as_json: Json = False,
 ) -> None:
     """Refer a policy to the films of your own archive: robust z then compares each film with its neighbours."""
     from .. import settings
@@ -54,16 +69,17 @@ def reference(
     made, unreadable = reference_folder(folder, base, limit, settings.load().read, progress)
     warn(unreadable)
     out.write_text(made.text(), encoding="utf-8")
-    show({"policy": str(out), "sha256": made.sha256, "unreadable": len(unreadable)}, as_json=False)
+    show({"policy": str(out), "sha256": made.sha256, "unreadable": len(unreadable)}, as_json)
 
 
 def chest(
     films: Folder,
-    out: Annotated[Path, typer.Option("--out", help="file to write (.npz); ships as tools/reference/chest.npz")],
+    out: Chest,
+    as_json: Json = False,
 ) -> None:
     """Learn the mean chest that the positioning tools compare films with, from labelled films (manifest*.csv)."""
     from .. import settings
     from ..chest_reference import write_chest
     from ..view import show
 
-    show({"reference": str(out), "films": write_chest(films, out, settings.load().read)}, as_json=False)
+    show({"reference": str(out), "films": write_chest(films, out, settings.load().read)}, as_json)

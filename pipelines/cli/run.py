@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from .policy import writable
+
 PANEL = "Run"
+Json = Annotated[bool, typer.Option("--json", help="print one JSON line a row")]
 bench = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy, each figure in one run.")
 
 
@@ -21,6 +24,7 @@ def demo(
     judge: Annotated[
         str, typer.Option(metavar="auto|none|URL", help="auto serves the small judge where vLLM is installed")
     ] = "auto",
+    as_json: Json = False,
 ) -> None:
     """Write a small synthetic MIMIC-CXR-JPG mirror and run the whole story on it."""
     from .. import settings
@@ -28,16 +32,21 @@ def demo(
 
     require("matplotlib", "figures")
     from ..story import QUERY, Confusion, judge_of, tell
-    from ..view import out, progress, table, warn
+    from ..view import grid, out, progress, show, warn
 
     with judge_of(judge, settings.load(), warn) as chosen:
         story = tell(root, chosen, progress, warn)
-    out.print(f"\n{QUERY}\n", highlight=False)
-    table(story.answer.columns, story.answer.rows)
-    table(Confusion._fields, story.confusion, "Defects put in, against verdicts")
-    table(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark")
+    if not as_json:
+        out.print(f"\n{QUERY}\n", highlight=False)
+    grid(story.answer.columns, story.answer.rows, "Verdicts", as_json)
+    grid(Confusion._fields, story.confusion, "Defects put in, against verdicts", as_json)
+    grid(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark", as_json)
     if story.seen.rows:
-        table(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3")
+        grid(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3", as_json)
+    if as_json:
+        written = (story.database, story.splits, story.report, story.card)
+        show(dict(zip(("database", "splits", "report", "card"), map(str, written), strict=True)), as_json)
+        return
     out.print(f"Verdicts {story.database}, benchmark {story.splits}, report to open {story.report}", highlight=False)
     out.print(f"One film, step by step: {story.card}", highlight=False)
 
@@ -54,7 +63,7 @@ def plan(
     judges: Annotated[int, typer.Option(min=1, help="model servers")] = 1,
     judge_rate: Annotated[float, typer.Option(min=0.001, help="films a second of each model server")] = 16.0,
     parts: Annotated[Path | None, typer.Option(help="parts measured by `bench scale --out`; shipped ones")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say how long a run would take on hardware you describe, and which part of it would be the bottleneck."""
     from ..scale.parts import SHIPPED, read_parts
@@ -75,8 +84,8 @@ def bench_scale(
     images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 200,
     workers: Annotated[int | None, typer.Option(help="worker processes, or tasks at once; one a core")] = None,
     engine: Annotated[list[str] | None, typer.Option(help="local, ray; may be repeated; both by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="write the parts here, for `lrrg plan --parts`")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="write the parts, for `plan --parts`")] = None,
+    as_json: Json = False,
 ) -> None:
     """Measure what a run is made of, forecast runs from that, and hold the forecasts against real runs."""
     from .. import settings
@@ -98,7 +107,7 @@ def bench_annotate(
     films: Annotated[Path | None, typer.Argument(help="folder of JPEG or PNG films; phantoms by default")] = None,
     images: Annotated[int, typer.Option(min=10, help="films in the run; a small folder is read again")] = 200,
     workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare a whole run with bare decoding of the same films: CPU time of every process, memory."""
     from .. import settings
@@ -121,7 +130,7 @@ def bench_engines(
     workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     rows: Annotated[int, typer.Option(min=1, help="verdicts to merge; by default as many as MIMIC-CXR")] = 377_110,
     shards: Annotated[int, typer.Option(min=1, help="files these come in")] = 93,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare the engines on one machine: CPU time of every process, the driver's memory; time the merge of shards."""
     from .. import settings
@@ -140,57 +149,58 @@ def bench_engines(
 @bench.command("sql")
 def bench_sql(
     images: Annotated[int, typer.Option(min=1, help="rows; by default as many as MIMIC-CXR")] = 377_110,
+    as_json: Json = False,
 ) -> None:
     """Time questions about `labels` on a synthetic database of MIMIC-CXR's size."""
     from ...agent.policy import load
     from .. import settings
     from ..annotate import recipe_of
     from ..bench_sql import Timing, bench_sql
-    from ..view import progress, table
+    from ..view import grid, progress
 
     with progress("questions", None) as advance:
         found = [timing for timing in bench_sql(recipe_of(load(settings.load().agent.policy)), images) if not advance()]
-    table(Timing._fields, found, f"{images} images, best of three")
+    grid(Timing._fields, found, f"{images} images, best of three", as_json)
 
 
 @bench.command("score")
-def bench_score(draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000) -> None:
+def bench_score(
+    draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000,
+    as_json: Json = False,
+) -> None:
     """Time labelling, metrics and the patient bootstrap on a test set of MIMIC-CXR's size."""
     from ..bench.score import Cost, bench_score
-    from ..view import table
+    from ..view import grid
 
-    table(Cost._fields, bench_score(draws), "One core; synthetic reports")
+    grid(Cost._fields, bench_score(draws), "One core; synthetic reports", as_json)
 
 
 @bench.command("tools")
 def bench_tools(
     films: Annotated[Path, typer.Argument(help="folder of hand-labelled films with manifest*.csv")],
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON line a row")] = False,
+    as_json: Json = False,
 ) -> None:
     """Accuracy of every quality tool on spoiled films, why textbook measures stay out, CPU time; a few minutes."""
     from ..bench.tools import report
-    from ..view import progress, show, table
+    from ..view import grid, progress
 
     with progress("films", None) as advance:
         grids = report(films, advance)
-    for grid in grids:
-        if as_json:
-            for row in grid.rows:
-                show({"table": grid.title, **dict(zip(grid.columns, row, strict=True))}, as_json)
-        else:
-            table(grid.columns, grid.rows, grid.title)
+    for each in grids:
+        grid(each.columns, each.rows, each.title, as_json)
 
 
 @bench.command("degrade")
 def bench_degrade(
     ladder: Annotated[Path | None, typer.Option(help="ladder file; the shipped LRRG-C by default")] = None,
     films: Annotated[Path | None, typer.Option(help="solve the severities on these hand-labelled films first")] = None,
-    out: Annotated[Path | None, typer.Option(help="write the ladder here")] = None,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="write the ladder here")] = None,
+    as_json: Json = False,
 ) -> None:
     """List the defects of LRRG-C with their severities, and time each on a full-resolution film."""
     from ...benchmark.ladder import SHIPPED, read_ladder, write_ladder
     from ..bench.degrade import DefectRow, bench_degrade, calibrated
-    from ..view import table, warn
+    from ..view import grid, warn
 
     chosen = read_ladder(ladder or SHIPPED)
     if films:
@@ -198,14 +208,15 @@ def bench_degrade(
         warn(f"severities kept: {reason}" for reason in kept)
     if out:
         write_ladder(chosen, out)
-    table(DefectRow._fields, list(bench_degrade(chosen)), f"{chosen.name} v{chosen.version}, 2544 x 3056, severity 3")
+    title = f"{chosen.name} v{chosen.version}, 2544 x 3056, severity 3"
+    grid(DefectRow._fields, list(bench_degrade(chosen)), title, as_json)
 
 
 @bench.command("finetune")
 def bench_finetune(
     rounds: Annotated[int, typer.Option(min=2, help="steps a strategy; the least CPU time counts")] = 5,
     films: Annotated[int, typer.Option(min=2, help="films a step, both regimes together")] = 16,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON line a row")] = False,
+    as_json: Json = False,
 ) -> None:
     """Time and memory of a training step of each strategy against plain fine-tuning on the same tokens."""
     from ..extras import require

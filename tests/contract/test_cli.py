@@ -48,3 +48,15 @@ def test_a_view_that_no_policy_knows_is_a_wrong_argument(tmp_path):
     (tmp_path / "film.png").touch()
     with pytest.raises(SettingsError, match="SIDEWAYS: no view position"):
         CliRunner().invoke(app, ["explain", str(tmp_path / "film.png"), "--view", "SIDEWAYS"], catch_exceptions=False)
+
+
+def test_every_verb_with_a_result_speaks_to_programs():
+    silent = {name for name, command in COMMANDS.items() if not any(each.name == "as_json" for each in command.params)}
+    assert silent == {"sql"}, "which has --format json"
+
+
+@pytest.mark.parametrize("verb", ["fit", "reference", "chest"])
+def test_a_file_that_cannot_be_written_is_said_before_any_film_is_read(tmp_path, verb: str):
+    command = ["policy", verb, str(tmp_path), "--out", str(tmp_path / "none" / "out.json")]
+    with pytest.raises(SettingsError, match="make it first"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
