@@ -73,10 +73,9 @@ def _looked(regions: Collection[str], size: tuple[int, int]) -> Grey:
     width, height = size
     drawn = np.zeros((height, width), np.uint8)
     for x, y in (REGIONS[name] for name in regions):
-        corners = [
-            (round((x + dx) * (width - 1)), round((y + dy) * (height - 1))) for dx, dy in ((-SIXTH,) * 2, (SIXTH,) * 2)
-        ]
-        cv2.rectangle(drawn, *corners, 255, max(1, round(max(size) / 250)))
+        upper_left = round((x - SIXTH) * (width - 1)), round((y - SIXTH) * (height - 1))
+        lower_right = round((x + SIXTH) * (width - 1)), round((y + SIXTH) * (height - 1))
+        cv2.rectangle(drawn, upper_left, lower_right, 255, max(1, round(max(size) / 250)))
     return drawn
 
 
