@@ -1,0 +1,106 @@
+"""What the experiment is told: sizes, learning rates, seeds and the rows of its table."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from ...errors import SettingsError
+from ..config import Section, Share, StrategySection
+
+SHIPPED = Path(__file__).with_name("compare.toml")
+Defects = tuple[str, ...]
+
+
+class FilmSection(Section):
+    """How many films, and how the low ones of the training data came to be low."""
+
+    train: int = Field(1800, ge=40, description="films that runs draw their own from")
+    validate_: int = Field(100, ge=10, alias="validate", description="films that learning rates are chosen on")
+    test: int = Field(160, ge=30, description="films that are scored, each clean and spoilt in every way")
+    high: int = Field(600, ge=10, description="clean films a run has")
+    low: int = Field(100, ge=4, description="low films a run has, other than the clean ones")
+    law: str = Field("seen", pattern="seen|natural", description="how low films are spoilt; see task.LAWS")
+
+
+class PretrainSection(Section):
+    """The start of every run: all weights trained on clean films."""
+
+    steps: int = Field(900, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    hidden: int = Field(96, multiple_of=32, description="width of language model and vision tower")
+    layers: int = Field(2, ge=1, description="of each of them")
+
+
+class RunSection(Section):
+    """One fine-tuning run."""
+
+    passes: int = Field(160, ge=2, description="forward and backward passes of half a batch: equal for every row")
+    batch_size: int = Field(16, ge=2, description="films a step, both regimes together")
+    rank: int = Field(8, ge=1, description="of the adapters, on language and vision")
+    learning_rates: tuple[float, ...] = Field((1e-3, 3e-3), min_length=1, description="grid of every row")
+    tuning_seeds: tuple[int, ...] = Field((100,), min_length=1, description="runs that choose a learning rate")
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=2, description="runs that are scored")
+    draws: int = Field(200, ge=100, description="bootstrap samples of each run's own scores")
+
+    @model_validator(mode="after")
+    def _fresh(self) -> Self:
+        if set(self.seeds) & set(self.tuning_seeds):
+            raise ValueError("run.seeds and run.tuning_seeds share a seed: it would be scored on what it was chosen by")
+        return self
+
+
+class RowSection(Section):
+    """One row of the table."""
+
+    name: str
+    strategy: StrategySection = StrategySection()  # pyright: ignore[reportCallIssue]
+    augment: Share = Field(0.0, description="of the low films, the share that are spoilt copies of clean ones")
+    low_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    average: bool = Field(False, description="constant learning rate, and the mean of the last half's weights")
+
+    @property
+    def passes(self) -> int:
+        """Half-batch passes of one step."""
+        if self.strategy.name != "dual_loop" or self.strategy.mode == "first_order":
+            return 2
+        second = 2 if self.strategy.consistency else 1
+        return 2 + second * (2 if self.strategy.central else 1)
+
+
+class Comparison(Section):
+    """The whole experiment."""
+
+    films: FilmSection = FilmSection()  # pyright: ignore[reportCallIssue]
+    pretrain: PretrainSection = PretrainSection()  # pyright: ignore[reportCallIssue]
+    run: RunSection = RunSection()  # pyright: ignore[reportCallIssue]
+    baseline: str = Field(description="row that the others are compared with, seed by seed")
+    rows: tuple[RowSection, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [row.name for row in self.rows]
+        if len(set(names)) < len(names) or self.baseline not in names:
+            raise ValueError("rows need names of their own, and baseline is one of them")
+        if self.films.high + self.films.low > self.films.train:
+            raise ValueError("films.train is fewer than a run's high and low films")
+        return self
+
+
+def read_comparison(path: Path = SHIPPED) -> Comparison:
+    """Read an experiment.
+
+    Raises:
+        SettingsError: the file is missing or no TOML, or a setting is unknown or invalid, which the message names.
+    """
+    try:
+        return Comparison.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
+        raise SettingsError(f"{path}: {problems}") from error
