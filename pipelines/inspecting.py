@@ -15,6 +15,8 @@ from ..tools.looks import REGIONS, Look, looks, region
 from .settings import ReadSettings
 from .worker import opened, reading
 
+CUT_VERSION = 1
+"""Raised whenever a judge would see or be told something else of the same film, or its second measurement differ."""
 PNG_EFFORT = 1
 """Of zlib; more costs ten times the CPU for a tenth of the bytes."""
 TOLD = ("noise.haar", "noise.relative", "blur.edge_width", "exposure.clipped_high", "exposure.clipped_low")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ..agent import graph
-from ..agent.client import Client
+from ..agent.client import RETRY_TEMPERATURE, TOP_TOKENS, Client
 from ..agent.forms import Request, Seen
 from ..agent.graph import Graph, Judging
 from ..agent.judge import MAX_TOKENS, SEEDS, Bench
@@ -20,7 +20,7 @@ from ..agent.state import Failure, ImageRef, Reading, Verdict
 from ..prompts import Prompt
 from ..prompts import load as load_prompt
 from .errors import SettingsError
-from .inspecting import Cut, look, read_and_look, remeasure
+from .inspecting import CUT_VERSION, Cut, look, read_and_look, remeasure
 from .settings import Settings
 from .worker import Found, Work, read
 
@@ -125,7 +125,10 @@ async def _identified(settings: Settings) -> dict[str, Any]:
         "looks": looks_of(settings, prompt),
         "when": how.when,
         "audit": how.audit if how.when == "uncertain" else None,
+        "cut": CUT_VERSION,
         "seeds": SEEDS,
+        "retry_temperature": RETRY_TEMPERATURE,
+        "top_tokens": TOP_TOKENS,
         "max_tokens": MAX_TOKENS,
         "rule": RULE_VERSION,
     }

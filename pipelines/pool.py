@@ -8,10 +8,10 @@ from multiprocessing.context import ForkServerContext
 from types import TracebackType
 from typing import Any, Self
 
-from ..agent.state import Failure, ImageRef, Reading
+from ..agent.state import Failure, ImageRef
 from .errors import PoolError
 from .settings import ReadSettings
-from .worker import Found, ToolError, Work, read, serve
+from .worker import Found, ToolError, Work, serve
 from .worker import __name__ as worker_module
 
 START_SECONDS = 120.0
@@ -129,10 +129,6 @@ class Pool:
             return await self._once(image, work)
         except WorkerDied:
             return await self._alone(image, work)
-
-    async def measure(self, image: ImageRef) -> Reading | Failure:
-        """Have one image measured; see `ask`."""
-        return await self.ask(image, read)
 
     async def _once(self, image: ImageRef, work: Work[Found]) -> Found | Failure:
         try:

@@ -41,7 +41,17 @@ FROM verdict JOIN recipe USING (recipe_id)
 WHERE measure_id = $measure AND measures IS NOT NULL AND image_id IN (SELECT unnest($images))
 QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY created_at DESC, recipe_id) = 1
 """
-_SAYS = ("model", "revision", "prompt_sha256", "looks", "seeds", "max_tokens")
+_SAYS = (
+    "$.judge.model",
+    "$.judge.revision",
+    "$.judge.prompt_sha256",
+    "$.judge.looks",
+    "$.judge.cut",
+    "$.judge.seeds",
+    "$.judge.retry_temperature",
+    "$.judge.top_tokens",
+    "$.judge.max_tokens",
+)
 """What of a recipe's judge can change what it says of a film; when it is asked and how disputes end cannot."""
 _OPINIONS = """
 SELECT image_id, judge, judge_steps::VARCHAR
@@ -117,8 +127,7 @@ def _stored_opinions(
     cursor: duckdb.DuckDBPyConnection, recipe: Recipe, image_ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """What the recipe's judge said of these films under any recipe."""
-    says = [f"$.judge.{name}" for name in _SAYS]
-    rows = cursor.execute(_OPINIONS, {"says": says, "body": canonical(recipe.body), "images": list(image_ids)})
+    rows = cursor.execute(_OPINIONS, {"says": list(_SAYS), "body": canonical(recipe.body), "images": list(image_ids)})
     return {
         image_id: {
             "scores": {aspect: tuple(each) for aspect, each in judge.items()},

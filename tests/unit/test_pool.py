@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from lrrg.agent.state import Failure, ImageRef, Reading
+from lrrg.pipelines import worker
 from lrrg.pipelines.errors import PoolError
 from lrrg.pipelines.pool import Pool
 from lrrg.pipelines.settings import ReadSettings
@@ -41,7 +42,7 @@ def measure_all(images: list[ImageRef], *, timeout: float = 60, size: int = 2, m
     async def go():
         async with Pool(size, read or ReadSettings(), timeout) as pool:
             other = asyncio.create_task(meanwhile(pool)) if meanwhile else None
-            results = await asyncio.gather(*(pool.measure(image) for image in images))
+            results = await asyncio.gather(*(pool.ask(image, worker.read) for image in images))
             if other:
                 other.cancel()
             return results, pool.pids
