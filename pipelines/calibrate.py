@@ -12,7 +12,7 @@ from ..agent.policy import Policy, load
 from ..agent.rows import Judged
 from ..agent.state import ASPECTS, Aspect
 from .calibrate_check import Table, calibration, cost, finding, gain, reliability
-from .calibrate_films import Asked, ask_about, asked, unseen
+from .calibrate_films import Asked, ask_about, asked, patients_of, unseen
 from .calibrate_fit import Join, by_patient, by_source, section, sources
 from .errors import SettingsError
 from .settings import Settings
@@ -67,12 +67,13 @@ def calibrate(order: Order, settings: Settings, progress: Callable[..., Abstract
         JudgeUnavailable: the judge cannot be reached.
         StoreError: the database cannot be read or written.
     """
-    policy = load(settings.agent.policy)
+    policy, temperatures = load(settings.agent.policy), _temperatures(order.temperatures)
+    patients = patients_of(order.trained)
     known = ask_about(order.films, order.db, settings, progress) if order.films else None
     found = asked(order.db, known)
-    samples, learnt = unseen(found.samples, order.trained) if order.trained else (found.samples, [])
+    samples, learnt = unseen(found.samples, patients)
     others = tuple(each.example for each in learnt)
-    join = Join(None if order.refit else policy, others, _temperatures(order.temperatures))
+    join = Join(None if order.refit else policy, others, temperatures)
     with progress("fit and hold out", None):
         held = by_patient(samples, join)
         away = {name: each for name in sorted(sources(samples)) if (each := by_source(samples, name, join))}

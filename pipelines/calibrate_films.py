@@ -1,7 +1,7 @@
 """Labelled films that a judge has looked at: what the calibration of a judge learns from."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,23 +108,25 @@ def asked(db: Path, films: Mapping[str, LabelledFilm] | None) -> Asked:
     return Asked(judge, samples, len(known if films is not None else reads) - len(samples))
 
 
-def unseen(samples: Collection[Sample], trained: Path) -> tuple[list[Sample], list[Sample]]:
-    """Part the films of patients that a judge did not learn from, and those of patients that it did.
-
-    Args:
-        samples: labelled films.
-        trained: the list its training wrote, `patients.json`: patients by part; those of `test` are unseen.
+def patients_of(path: Path | None) -> frozenset[str]:
+    """The patients that a judge learnt from: `train` and `validate` of the list its training wrote (`patients.json`).
 
     Raises:
         SettingsError: the file is no such list.
     """
+    if path is None:
+        return frozenset()
     try:
-        parts: Mapping[str, list[str]] = json.loads(trained.read_text(encoding="utf-8"))
-        seen = {patient for part, names in parts.items() if part != "test" for patient in names}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{trained}: no list of a judge's patients: {error}") from error
-    fresh = [sample for sample in samples if sample.example.film.patient not in seen]
-    return fresh, [sample for sample in samples if sample.example.film.patient in seen]
+        parts: Mapping[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        return frozenset([*parts["train"], *parts["validate"]])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path}: no list of a judge's patients: {error}") from error
+
+
+def unseen(samples: Collection[Sample], learnt: Set[str]) -> tuple[list[Sample], list[Sample]]:
+    """Part the films of patients that a judge did not learn from, and those of patients that it did."""
+    fresh = [sample for sample in samples if sample.example.film.patient not in learnt]
+    return fresh, [sample for sample in samples if sample.example.film.patient in learnt]
 
 
 def _equalise(

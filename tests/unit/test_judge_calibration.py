@@ -11,7 +11,7 @@ from lrrg.agent.scores import Score
 from lrrg.agent.state import ASPECTS, Assessment
 from lrrg.benchmark.statistics import auroc
 from lrrg.pipelines.calibrate_check import calibration, cost, finding, gain, reliability
-from lrrg.pipelines.calibrate_films import Asked, Sample, unseen
+from lrrg.pipelines.calibrate_films import Asked, Sample, patients_of, unseen
 from lrrg.pipelines.calibrate_fit import Join, by_patient, by_source, section
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example
@@ -148,12 +148,13 @@ def test_patients_the_judge_learnt_from_are_left_out(tmp_path: Path):
     path = tmp_path / "patients.json"
     parts = {"train": ["patient 0", "patient 1"], "validate": ["patient 2"], "test": ["patient 3"]}
     path.write_text(json.dumps(parts))
-    fresh, learnt = unseen(samples(1, 1, count=12), path)
+    fresh, learnt = unseen(samples(1, 1, count=12), patients_of(path))
     assert {each.example.film.patient for each in learnt} == {"patient 0", "patient 1", "patient 2"}
     assert len(fresh) + len(learnt) == 12
+    assert patients_of(None) == frozenset()
     path.write_text("[1]")
     with pytest.raises(SettingsError, match="no list of a judge's patients"):
-        unseen(fresh, path)
+        patients_of(path)
 
 
 def test_too_few_films_are_refused(policy: Policy):
