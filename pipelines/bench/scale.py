@@ -87,7 +87,7 @@ def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engin
         decide=decide,
         write=write,
         start=starts.get("local", 0.0),
-        cluster_start=starts["ray"] - task - merge if "ray" in starts else 0.0,
+        cluster_start=starts["ray"] - task - merge * settings.annotate.workers if "ray" in starts else 0.0,
         task=task,
         merge=merge,
         merge_row=merge_row,
@@ -172,8 +172,9 @@ def _merging(folder: Path, store: Store, job: Job, verdicts: Sequence[Verdict]) 
 
 
 def _start(folder: Path, films: Sequence[Path], settings: Settings, engine: str) -> float:
-    """Seconds of a run on one film, the mean of two."""
-    runs = [_run(folder, films, settings, engine, 1, f"start{number}")[0] for number in (0, 1)]
+    """Seconds of a run on one film for each worker, so that all of them start; the mean of two."""
+    workers = settings.annotate.workers
+    runs = [_run(folder, films, settings, engine, workers, f"start{number}")[0] for number in (0, 1)]
     return sum(runs) / len(runs)
 
 

@@ -20,7 +20,7 @@ class Parts:
         films: seconds of a worker for each film of a sample: reading, decoding, measuring.
         decide: seconds of the main process for one image: the agent's graph, progress, its pipe to the worker.
         write: seconds of the writer for one verdict.
-        start: seconds until a local run's first film, and after its last.
+        start: seconds until a local run's first film, and after its last, with a worker for every core.
         cluster_start: the same for a run on a cluster of this machine.
         task: seconds of a task beside its films: worker processes, agent, file.
         merge: seconds of the driver for one task's file.
