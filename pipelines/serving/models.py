@@ -88,11 +88,23 @@ def _asked(asked: str) -> Model:
 
 def _adapter(folder: Path) -> Model:
     config = _read(folder / "adapter_config.json")
+    if any(".visual." in name for name in _weights(folder / "adapter_model.safetensors")):
+        raise SettingsError(f"{folder}: adapts the vision tower, which vLLM would leave out; serve the merged model")
     base = Path(config["base_model_name_or_path"])
     if not base.is_dir():
         return Model(folder.name, str(base), folder, config["r"])
     whole = _folder(base.resolve(), base.name)
     return Model(folder.name, whole.weights, folder, config["r"], whole.own)
+
+
+def _weights(path: Path) -> list[str]:
+    """Names of the weights in a file, which starts with the length of their table (safetensors' format)."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            return list(json.loads(file.read(min(length, path.stat().st_size))))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not an adapter's weights ({error})") from error
 
 
 def _folder(folder: Path, name: str) -> Model:

@@ -42,6 +42,14 @@ def a_model(folder: Path, **config: Any) -> Path:
     return folder
 
 
+def an_adapter(folder: Path, base: str, *, rank: int = 8, weight: str = "model.language_model.layers.0.q_proj") -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base, "r": rank}))
+    table = json.dumps({f"base_model.model.{weight}.lora_A.weight": {}}).encode()
+    (folder / "adapter_model.safetensors").write_bytes(len(table).to_bytes(8, "little") + table)
+    return folder
+
+
 def flag(launch: Launch, name: str) -> str:
     """The value a flag has on the command line; the last one counts."""
     return dict(zip(launch.command, launch.command[1:], strict=False))[name]
@@ -125,14 +133,25 @@ def test_the_revision_follows_the_bytes_of_the_model(tmp_path: Path):
 @pytest.mark.parametrize(("rank", "told"), [(1, "8"), (16, "16"), (20, "32")])
 def test_an_adapter_is_served_on_its_base(tmp_path: Path, gpu: Settings, rank: int, told: str):
     base = a_model(tmp_path / "base", text_config={"max_position_embeddings": 900})
-    adapter = tmp_path / "tuned"
-    adapter.mkdir()
-    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base), "r": rank}))
+    adapter = an_adapter(tmp_path / "tuned", str(base), rank=rank)
     launch = plan("reporter", gpu, model=str(adapter))
     assert launch.model.name == "tuned"
     assert launch.command[launch.command.index("serve") + 1] == str(base)
     assert json.loads(flag(launch, "--lora-modules")) == {"name": "tuned", "path": str(adapter)}
     assert (flag(launch, "--max-lora-rank"), flag(launch, "--max-model-len")) == (told, "900")
+
+
+def test_an_adapter_of_the_vision_tower_is_not_served_by_half(tmp_path: Path, gpu: Settings):
+    adapter = an_adapter(tmp_path / "tuned", "a/model", weight="model.visual.blocks.0.attn.qkv")
+    with pytest.raises(SettingsError, match="merged"):
+        plan("reporter", gpu, model=str(adapter))
+
+
+def test_a_damaged_adapter_is_refused_by_name(tmp_path: Path, gpu: Settings):
+    adapter = an_adapter(tmp_path / "tuned", "a/model")
+    (adapter / "adapter_model.safetensors").write_bytes(b"not an adapter")
+    with pytest.raises(SettingsError, match="adapter_model"):
+        plan("reporter", gpu, model=str(adapter))
 
 
 @pytest.mark.parametrize("model", ["./nowhere", "/no/where", "nowhere", "a/b/c"])
