@@ -129,7 +129,7 @@ async def _write(client: Client, film: Prepared, question: Question, max_tokens:
             temperature=0,
             seed=0,
             # Published models bring a penalty of their own; a benchmark's reports are the likeliest tokens.
-            extra_body={"repetition_penalty": 1.0},
+            repetition_penalty=1.0,
         )
     except JudgeReplyError as error:
         if error.code == "truncated":
