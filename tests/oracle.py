@@ -1,4 +1,4 @@
-"""A judge that says what its script says, without a server; the graph cannot tell the difference."""
+"""A judge that says what its script says: without a server, and the acts of one with probabilities."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from lrrg.agent.nodes import Sending
 from lrrg.agent.scores import Token
 from lrrg.agent.state import ASPECTS, Failure, ImageRef
 from lrrg.prompts import load
+from lrrg.tests.scripted import Act, tells
 
 PICTURES = (b"overview", b"detail A", b"detail B")
 
@@ -32,6 +33,11 @@ def spelt(text: str, sure: float) -> tuple[Token, ...]:
         return Token(letter, math.log(sure), ((letter, math.log(sure)), (other, math.log(1 - sure))))
 
     return tuple(map(token, text))
+
+
+def spelling(reply: str) -> Act:
+    """A reply whose digits come with their probabilities."""
+    return tells(*((letter, {letter: 0.9, "9": 0.1} if letter.isdecimal() else {letter: 1.0}) for letter in reply))
 
 
 class Scripted:

@@ -42,7 +42,7 @@ SELECT measure, tool_version AS version, unit FROM recipe_tool WHERE recipe_id =
 _ALONE = """
 CREATE OR REPLACE TEMP VIEW tools_alone AS
 SELECT * REPLACE (NULL::MAP(VARCHAR, DOUBLE[]) AS judge, NULL::MAP(VARCHAR, TINYINT) AS settled)
-FROM verdict WHERE recipe_id = latest_recipe() AND judge IS NOT NULL
+FROM verdict WHERE recipe_id = latest_recipe() AND route = 'judge'
 """
 _JUDGED = """
 SELECT t.regime AS tools, l.regime AS judge, count(*) AS films, avg(l.judge_confidence) AS confidence

@@ -13,9 +13,9 @@ from lrrg.agent.state import ASPECTS
 from lrrg.pipelines import settings
 from lrrg.pipelines.annotate import Order, annotate, count_pending
 from lrrg.pipelines.engines import Outcome
-from lrrg.tests.oracle import grades
+from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.project import Project, policy, start_project, write_films
-from lrrg.tests.scripted import Act, Handler, fails, hangs, resets, says, serving, stops_midway, tells
+from lrrg.tests.scripted import Act, Handler, fails, hangs, resets, says, serving, stops_midway
 
 FILMS = 10
 DETAIL = '{"look":"detail","region":"upper left"}'
@@ -63,11 +63,6 @@ def chosen(project: Project, *urls: str, **judge: Any) -> settings.Settings:
         client={"read_seconds": 1.0, "longest_wait": 0.05, "patience": 1.0, "concurrency": 2},
         judge={"urls": urls, **judge},
     )
-
-
-def spelling(reply: str) -> Act:
-    """A reply whose digits come with their probabilities."""
-    return tells(*((letter, {letter: 0.9, "9": 0.1} if letter.isdecimal() else {letter: 1.0}) for letter in reply))
 
 
 def answers(handler: Handler, body: dict[str, Any]) -> None:

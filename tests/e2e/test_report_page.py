@@ -21,8 +21,10 @@ from lrrg.pipelines.review import import_reads
 from lrrg.pipelines.store import Store
 from lrrg.tests import stored
 from lrrg.tests.browser import Opened, chromium
+from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.poison import encoded, picture
 from lrrg.tests.quiet import silent
+from lrrg.tests.scripted import serving
 from playwright.sync_api import Browser
 
 FILMS = 240
@@ -31,7 +33,7 @@ SECRET = "Cardiomegaly unchanged since yesterday"
 
 @pytest.fixture(scope="module")
 def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The cards of a sound film and of a torn one."""
+    """The cards of a sound film, of a torn one, and of one that a judge looked at more closely."""
     folder = tmp_path_factory.mktemp("cards")
     data = encoded(picture(480, 400, seed=3), "JPEG", quality=95)
     chosen, made = settings.load(), {}
@@ -41,6 +43,11 @@ def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         explain(film, chosen, "PA", lambda step, found, steps=steps: steps.append((step, found)))
         made[name] = folder / f"{name}.html"
         write_card(film, steps, chosen, made[name])
+    film, steps, made["judged"] = folder / "sound.jpg", [], folder / "judged.html"
+    with serving(spelling('{"look":"detail","region":"upper left"}'), spelling(grades(positioning=3))) as server:
+        asking = settings.load(judge={"urls": (server.url,)})
+        explain(film, asking, "PA", lambda step, found: steps.append((step, found)))
+    write_card(film, steps, asking, made["judged"])
     return made
 
 
@@ -296,6 +303,20 @@ def test_the_image_card_shows_film_layers_and_steps(browser: Browser, cards: dic
     assert made.page.locator("#population svg circle, #population svg path").count() > 5
     assert made.complaints == []
     assert made.requests == [cards["sound"].resolve().as_uri()]
+    made.context.close()
+
+
+def test_the_card_of_a_judged_film_shows_what_was_asked_for_and_how_it_was_settled(browser: Browser, cards):
+    made = Opened(browser, cards["judged"])
+    steps = made.page.locator("#steps summary").all_inner_texts()
+    assert [name.split(". ")[1] for name in steps][2:] == ["judge", "inspect", "judge", "reconcile", "verdict"]
+    assert made.page.locator("#picture img.layer.looked").is_visible()
+    rulings = made.page.locator("#steps details").nth(5).locator("table").nth(1)
+    row = rulings.locator("tbody tr", has_text="positioning").inner_text().split()
+    assert row[-2:] == ["3", "judge"]
+    assert "[object" not in made.page.inner_text("body")
+    assert "decided by judge, confidence 1.00" in made.page.inner_text("#verdict")
+    assert made.complaints == []
     made.context.close()
 
 

@@ -60,7 +60,7 @@ function stepCard(steps) {
       ? short(value)
       : typeof value === "object"
         ? Object.entries(value)
-            .map(([name, each]) => (Array.isArray(value) ? each : `${name} ${short(each)}`))
+            .map(([name, each]) => (Array.isArray(value) ? each : `${name} ${cell(each)}`))
             .join(", ")
         : String(value);
   byId("steps").replaceChildren(
