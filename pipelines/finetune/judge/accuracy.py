@@ -46,8 +46,8 @@ def accuracy(
     These are the reporting half of the patients or, where training held a source out, all of that source.
 
     Returns:
-        `aspects`: several defects at once; `defects`: each alone; `unseen`: defects that were never taught;
-        `labels`: a reader's `low` against `good` on films as they came.
+        `aspects`: several defects at once; `sources`: the same by source; `defects`: each alone; `unseen`: defects
+        that were never taught; `labels`: a reader's `low` against `good` on films as they came.
 
     Raises:
         SettingsError: no model in `folder`, or no film that it has not seen.
@@ -77,6 +77,11 @@ def accuracy(
     plain = graded("films as they came", [(film, Spoiled(film.grey, film.grades, ())) for film in films])
     return {
         "aspects": [row for domain in ("both", *DOMAINS) for row in by_aspect(several, domain, draws=draws)],
+        "sources": [
+            row
+            for name in sorted({film.source for film in good})
+            for row in by_aspect(several, "both", draws=draws, source=name)
+        ],
         "defects": [row for domain in DOMAINS for row in by_defect(alone, domain)],
         "unseen": [row for domain in DOMAINS for row in by_defect(strange, domain, UNSEEN)],
         "labels": [row for domain in DOMAINS for row in _labels(plain, films, domain, draws)],

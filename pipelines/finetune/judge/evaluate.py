@@ -68,21 +68,31 @@ def _steps() -> list[tuple[str, tuple[str, int]]]:
     return [(a, (name, grade)) for a, name, is_ordered in ordered for grade in ((1, 2, 3) if is_ordered else (SEVERE,))]
 
 
-def by_aspect(graded: Graded, domain: str, *, draws: int = DRAWS) -> Rows:
-    """One row an aspect: AUROC of the expected severity for present against absent, and at each severity; errors."""
-    return [_aspect(graded, index, domain, draws) for index in range(len(ASPECTS))]
+def by_aspect(graded: Graded, domain: str, *, draws: int = DRAWS, source: str | None = None) -> Rows:
+    """One row an aspect: AUROC of the expected severity for present against absent, and at each severity; errors.
+
+    Args:
+        graded: spoiled films.
+        domain: `presentation`, `equalised` or `both`.
+        draws: bootstrap samples of patients.
+        source: films of this one alone; all by default.
+    """
+    of = _in_domain(graded.views.rows, domain)
+    of &= np.array([source in (None, row.source) for row in graded.views.rows])
+    who = {"source": source} if source else {}
+    return [who | _aspect(graded, index, domain, draws, of) for index in range(len(ASPECTS))]
 
 
-def _aspect(graded: Graded, index: int, domain: str, draws: int) -> dict[str, Any]:
-    chosen = _in_domain(graded.views.rows, domain) & (graded.views.grades[:, index] >= 0)
+def _aspect(graded: Graded, index: int, domain: str, draws: int, of: NDArray[np.bool_]) -> dict[str, Any]:
+    chosen = of & (graded.views.grades[:, index] >= 0)
     truth = graded.views.grades[chosen, index].astype(int)
     severity, probabilities = graded.severity[chosen, index], graded.probabilities[chosen, index]
     patients = np.array([row.patient for row in graded.views.rows])[chosen]
     row: dict[str, Any] = {"aspect": ASPECTS[index], "domain": domain, "views": len(truth)}
     row["auroc"] = area(severity, truth > 0, patients, draws)
     for grade in (1, 2, 3):
-        of = (truth == 0) | (truth == grade)
-        row[f"auroc_{grade}"] = auroc(severity[of], truth[of] > 0)
+        either = (truth == 0) | (truth == grade)
+        row[f"auroc_{grade}"] = auroc(severity[either], truth[either] > 0)
     row["exact"] = float((probabilities.argmax(1) == truth).mean())
     row["within_one"] = float((np.abs(probabilities.argmax(1) - truth) <= 1).mean())
     row["ece"] = ece(1 - probabilities[:, 0], truth > 0)

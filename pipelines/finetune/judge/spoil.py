@@ -89,7 +89,8 @@ def spoil(
 
     Args:
         clean: uint8, shape (H, W), air dark; kept as it is.
-        known: grades of the film as it is, `UNKNOWN` where nobody knows.
+        known: grades of the film as it is. An aspect that is `UNKNOWN` stays so when it is spoiled: a film that taught
+            only the presence of a defect would teach that films like it have the defect.
         plan: (defect, grade) by aspect.
         rng: draws parameters, places and grain.
         spread: how far parameters may lie from their grade's, in ladder steps.
@@ -100,7 +101,7 @@ def spoil(
         grey = apply(grey, "defocus", shown(grey, "defocus", rng.uniform(*INVISIBLE)), key=_key(rng))
     for aspect, defect, grade in sorted(((a, *p) for a, p in plan.items()), key=lambda p: _turn(p[0], p[1])):
         grey = _apply(grey, defect, grade, rng, spread)
-        grades[aspect] = max(grade, known[aspect])
+        grades[aspect] = UNKNOWN if known[aspect] == UNKNOWN else max(grade, known[aspect])
     return Spoiled(grey, grades, tuple(defect for defect, _ in plan.values()))
 
 
