@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,8 @@ class Arm(NamedTuple):
     p50: float
     """Median latency in milliseconds: of a request for the generator, of a whole image for the agent."""
     p95: float
+    cpu: float
+    """CPU milliseconds a request costs on this side: of this process and its workers, not of the server."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Kept:
 class _Timed(NamedTuple):
     seconds: float
     latencies: list[float]
+    cpu: float = 0.0
 
 
 def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int, done: Report) -> Kept:
@@ -107,10 +111,10 @@ async def _compare(refs: Sequence[ImageRef], settings: Settings, rounds: int, do
             await _annotate(agent, refs, settings)  # neither meets a cold server
             for k in range(rounds):
                 if k % 2:
-                    ours.append(await _annotate(agent, refs, settings))
-                bare.append(await _generate(requests, settings))
+                    ours.append(await _metered(_annotate(agent, refs, settings), pool))
+                bare.append(await _metered(_generate(requests, settings), pool))
                 if not k % 2:
-                    ours.append(await _annotate(agent, refs, settings))
+                    ours.append(await _metered(_annotate(agent, refs, settings), pool))
                 done(1)
     ratios = tuple(round(one.seconds / other.seconds, 3) for one, other in zip(bare, ours, strict=True))
     return Kept((_arm("load generator", bare), _arm("agent", ours)), ratios)
@@ -118,9 +122,22 @@ async def _compare(refs: Sequence[ImageRef], settings: Settings, rounds: int, do
 
 def _arm(who: str, timed: Sequence[_Timed]) -> Arm:
     latencies = [each for one in timed for each in one.latencies]
-    seconds = sum(one.seconds for one in timed)
+    number, seconds = len(latencies), sum(one.seconds for one in timed)
     p50, p95 = np.quantile(latencies, [0.5, 0.95]) * 1e3
-    return Arm(who, len(latencies), round(seconds, 2), round(len(latencies) / seconds, 2), round(p50, 1), round(p95, 1))
+    cpu = sum(one.cpu for one in timed) / number * 1e3
+    return Arm(who, number, *(round(float(each), 2) for each in (seconds, number / seconds, p50, p95, cpu)))
+
+
+async def _metered(work: Awaitable[_Timed], pool: Pool) -> _Timed:
+    before = _cpu(pool)
+    timed = await work
+    return timed._replace(cpu=_cpu(pool) - before)
+
+
+def _cpu(pool: Pool) -> float:
+    """CPU seconds that this process and its workers have used."""
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (os.getpid(), *pool.pids)]
+    return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / os.sysconf("SC_CLK_TCK")
 
 
 async def _annotate(agent: Agent, refs: Sequence[ImageRef], settings: Settings) -> _Timed:

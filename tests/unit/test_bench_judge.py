@@ -47,6 +47,7 @@ def test_both_send_the_same_requests_and_each_goes_first_once(films: Path):
     assert (bare.requests, agent.requests, len(kept.rounds)) == (6, 6, 2)
     assert kept.summary()["kept"] == pytest.approx(agent.rate / bare.rate, abs=1e-3)
     assert 0 < bare.p50 <= bare.p95
+    assert bare.cpu < agent.cpu
 
 
 def test_a_server_that_refuses_is_no_benchmark(films: Path):
