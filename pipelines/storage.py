@@ -25,7 +25,7 @@ from .settings import ReadSettings
 
 SCHEMES = ("s3://", "gs://")
 WAITS = (0.25, 0.5, 1.0, 2.0, 4.0)
-TIMEOUTS = {"connect_timeout": 5, "read_timeout": 15}
+TIMEOUTS = {"connect_timeout": 5, "read_timeout": 10}
 """Seconds; all attempts together stay below `annotate.tool_timeout`."""
 CONNECTIONS = 32
 """Requests under way at once in one process."""
