@@ -60,7 +60,9 @@ def calibrate(
     if as_json:
         view.show({"policy": str(out), "finding": outcome.finding, **outcome.tables}, as_json)
         return
-    view.facts(str(out), {"": outcome.finding, **outcome.tables})
+    for title, rows in outcome.tables.items():
+        view.table(tuple(rows[0]), [tuple(row.values()) for row in rows], title)
+    view.out.print(f"{outcome.finding} Policy: {out}", highlight=False)
 
 
 @bench.command("judge")

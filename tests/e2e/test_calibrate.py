@@ -115,7 +115,10 @@ def test_readers_labels_in_the_database_do_as_well(first: tuple[dict[str, Any], 
         store.add_reads(
             [ReadRow(name, "R", regime, *([None] * 6), True, when) for name, regime in zip(ids, regimes, strict=True)]
         )
-    said = calibrate("--db", folder / "lrrg.duckdb", "--out", folder / "read.json")
+    where = ("--db", folder / "lrrg.duckdb", "--out", folder / "read.json")
+    said = calibrate(*where)
+    shown = CliRunner().invoke(app, ["calibrate", *map(str, where)])
+    assert said["finding"] in " ".join(shown.stdout.split())
     same = ("good", "low", "tools", "judge", "agent")
     assert [said["gain"][0][key] for key in same] == [first[0]["gain"][0][key] for key in same]
 
