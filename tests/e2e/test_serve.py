@@ -26,7 +26,7 @@ from lrrg.pipelines.serving.server import healthy
 from lrrg.tests.project import LRRG, all_gone, eventually, family
 from lrrg.tests.served import Served, serving, skip_without_vllm
 
-pytestmark = [pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
+pytestmark = pytest.mark.vllm
 FORMAT = {"type": "json_schema", "json_schema": {"name": "Grades", "schema": Grades.model_json_schema()}}
 RUBRIC = "Rate the technique of this radiograph: noise, blur, exposure. " * 8
 PARSE = """
