@@ -79,9 +79,9 @@ def labeler(checkpoint: Path) -> tuple[Any, Any]:
     weights = state(checkpoint)
     try:
         sizes = [len(weights[f"linear_heads.{head}.bias"]) for head in range(len(FINDINGS))]
-        model = torch.nn.ModuleDict({"bert": encoder(weights)})
-        width = model["bert"].config.hidden_size
-        model["linear_heads"] = torch.nn.ModuleList(torch.nn.Linear(width, size) for size in sizes)
+        bert = encoder(weights)
+        heads = torch.nn.ModuleList(torch.nn.Linear(bert.config.hidden_size, size) for size in sizes)
+        model = torch.nn.ModuleDict({"bert": bert, "linear_heads": heads})
         model.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         raise CannotWork("not-a-checkpoint", f"{checkpoint}: not the weights of CheXbert: {error}") from error
@@ -90,7 +90,7 @@ def labeler(checkpoint: Path) -> tuple[Any, Any]:
             "not-a-checkpoint", f"{checkpoint}: heads of {sizes} classes; CheXbert has 13 of 4 and one of 2"
         )
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return model["bert"], model["linear_heads"]
+    return bert, heads
 
 
 def tokenizer(checkpoint: Path, words: int, longest: int) -> Any:
