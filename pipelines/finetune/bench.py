@@ -120,7 +120,7 @@ def _resident(name: str) -> float:
 
 def _model() -> Any:
     tokenizer = train_tokenizer([], 300)
-    section = AdaptSection(method="lora", parts=("language", "vision"), rank=RANK, alpha=2.0 * RANK, dropout=0.0)
+    section = AdaptSection(method="lora", parts=("language", "vision"), rank=RANK, alpha=2 * RANK, dropout=0.0)
     return adapt(build(tokenizer, SIZES, seed=0), section, seed=0).train()
 
 

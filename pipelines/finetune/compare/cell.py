@@ -97,7 +97,7 @@ class Bench:
         """Fine-tune the start with a row's strategy; the same number of half-batch passes for every row."""
         torch.manual_seed(seed)
         rank = self.comparison.run.rank
-        section = AdaptSection(method="lora", parts=("language", "vision"), rank=rank, alpha=2.0 * rank, dropout=0.0)
+        section = AdaptSection(method="lora", parts=("language", "vision"), rank=rank, alpha=2 * rank, dropout=0.0)
         model: Any = adapt(self.fresh(), section, seed).train()
         objective = Objective(model, token_loss)
         steps = self.comparison.run.passes // row.passes
