@@ -1,9 +1,10 @@
 """The main job: a verdict for every image of the catalog that has none yet."""
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,6 +16,7 @@ from ..agent.state import ImageRef
 from ..tools import TOOLS
 from ..tools.image import READER_VERSION
 from .engines import Advance, Engine, Job, Outcome, Work
+from .engines.head import own_ray
 from .engines.local import Local
 from .engines.outcome import stoppable
 from .errors import SettingsError
@@ -164,10 +166,17 @@ def _engine(
         if order.shard:
             yield Local(partial(writer.write, **ids)), [writer]
             return
-        from .engines.ray import Ray, cluster
+        with _cluster(job.settings) as address:
+            from .engines.ray import Ray, connected
 
-        with cluster(job.settings):
-            yield Ray(store.merge_shard, folder, images), [store, writer]
+            with connected(address):
+                yield Ray(store.merge_shard, folder, images), [store, writer]
+
+
+def _cluster(settings: Settings) -> AbstractContextManager[str]:
+    """The address of the cluster that is named, or else of one of this machine alone."""
+    address = settings.ray.address or os.environ.get("RAY_ADDRESS")
+    return nullcontext(address) if address else own_ray(settings.annotate.workers)
 
 
 @contextmanager

@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_SECONDS = 0.2
+CPU_SECONDS = 0.05
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,15 @@ class Cost:
 
     Attributes:
         cpu: user and system time in seconds.
+        seen: the same as last seen of every process while the command ran, a little less: those count too that
+            something other than their parent ends, as a cluster's workers.
         wall: in seconds.
         memory: of every process, a few times a second.
     """
 
     exit_code: int = 0
     cpu: float = 0.0
+    seen: float = 0.0
     wall: float = 0.0
     memory: list[Sample] = field(default_factory=list)
 
@@ -58,7 +64,8 @@ def cost(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     with _adopting_orphans():
         process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL, process_group=0)
         over = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process.pid, found.memory, over))
+        spent: dict[tuple[int, int], float] = {}
+        watcher = threading.Thread(target=_watch, args=(process.pid, found.memory, spent, over))
         watcher.start()
         try:
             found.exit_code = process.wait()
@@ -71,6 +78,7 @@ def cost(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
             watcher.join()
     found.wall = time.monotonic() - started
     found.cpu = _children_cpu() - before
+    found.seen = sum(spent.values())
     return found
 
 
@@ -89,26 +97,49 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _watch(main: int, samples: list[Sample], over: threading.Event) -> None:
-    started = time.monotonic()
-    while not over.wait(SAMPLE_SECONDS):
-        for pid, role in _roles(main).items():
-            with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-                samples.append(Sample(time.monotonic() - started, role, *_memory(pid)))
+def _watch(main: int, samples: list[Sample], spent: dict[tuple[int, int], float], over: threading.Event) -> None:
+    started = last = time.monotonic()
+    while not over.wait(CPU_SECONDS):
+        family = _family(main)
+        spent |= {(each.pid, each.born): each.cpu for each in family}
+        if time.monotonic() - last >= SAMPLE_SECONDS:
+            last = time.monotonic()
+            for pid, role in _roles(main, family).items():
+                with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                    samples.append(Sample(last - started, role, *_memory(pid)))
 
 
-def _roles(main: int) -> dict[int, str]:
-    """`main`, and `worker` for the processes that its fork server forked."""
-    parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdecimal()}
-    helpers = {pid for pid, parent in parents.items() if parent == main}
-    return {main: "main"} | {pid: "worker" for pid, parent in parents.items() if parent in helpers}
+class _Process(NamedTuple):
+    """One line of `ps`: number, parent's number, clock tick of its birth, CPU seconds."""
+
+    pid: int
+    parent: int
+    born: int
+    cpu: float
 
 
-def _parent(process: Path) -> int | None:
+def _family(main: int) -> list[_Process]:
+    """`main` and all its descendants."""
+    living = {each.pid: each for each in map(_process, Path("/proc").glob("[0-9]*")) if each}
+    known, unknown = {main}, set(living) - {main}
+    while children := {pid for pid in unknown if living[pid].parent in known}:
+        known |= children
+        unknown -= children
+    return [living[pid] for pid in known & set(living)]
+
+
+def _process(folder: Path) -> _Process | None:
     try:
-        return int(process.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return _Process(int(folder.name), int(fields[1]), int(fields[19]), (int(fields[11]) + int(fields[12])) / TICKS)
+
+
+def _roles(main: int, family: Sequence[_Process]) -> dict[int, str]:
+    """`main`, and `worker` for the processes that its fork server forked."""
+    helpers = {each.pid for each in family if each.parent == main}
+    return {main: "main"} | {each.pid: "worker" for each in family if each.parent in helpers}
 
 
 def _memory(pid: int) -> tuple[int, int]:

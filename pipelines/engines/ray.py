@@ -2,10 +2,9 @@
 
 import logging
 import math
-import os
-import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,6 @@ from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from ..errors import ClusterError
-from ..settings import Settings
 from ..store import shard_files
 from .outcome import Outcome, nothing_to_drop
 from .task import Shard, finish
@@ -30,32 +28,26 @@ TASKS_PER_CPU = 2
 RETRIES = 3
 """Times a task is begun anew after its process or its machine died."""
 POLL_SECONDS = 0.5
-OBJECT_STORE = 128 << 20
-"""Bytes for objects in a Ray of this machine alone: images' references, never pixels."""
+STOP_SECONDS = 60.0
+"""Longest wait for tasks that were told to stop after an error."""
 
 _task = ray.remote(num_cpus=1, max_retries=RETRIES)(finish)
 
 
 @contextmanager
-def cluster(settings: Settings) -> Iterator[None]:
-    """Be connected to the cluster of the settings or of `RAY_ADDRESS`, or else to one of this machine alone.
+def connected(address: str) -> Iterator[None]:
+    """Be connected to the cluster at an address.
 
     Raises:
-        ClusterError: there is no cluster at that address.
+        ClusterError: there is none.
     """
-    address = settings.ray.address or os.environ.get("RAY_ADDRESS")
-    alone = {"num_cpus": settings.annotate.workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # What Ray starts inherits the mask: a signal to the whole process group is for this process alone to act on.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else alone))
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError("unreachable", f"{address or 'Ray'}: cannot connect: {error}".splitlines()[0]) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        raise ClusterError("unreachable", f"{address}: cannot connect: {error}".splitlines()[0]) from error
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # what Ray says of its nodes is no result
+            yield
     finally:
         ray.shutdown()
 
@@ -75,6 +67,7 @@ class Ray:
     images: int
     _running: list[ObjectRef] = field(default_factory=list)
     _lost: list[RayError] = field(default_factory=list)
+    _merged: set[str] = field(default_factory=set)
     _dropping: bool = False
 
     def run(self, work: Work, job: Job, outcome: Outcome, advance: Advance) -> None:
@@ -122,7 +115,7 @@ class Ray:
             self._lost.append(error)
             return
         for path in done.paths:
-            self.merge(path)
+            self._merge(path)
         outcome.add(done.counts)
         advance(done.counts.total(), **outcome.counts)
 
@@ -135,16 +128,22 @@ class Ray:
             ray.cancel(each)
 
     def _stop(self) -> None:
-        """Wait for what still runs after an error, so that it is not begun anew while its files are collected."""
+        """Let what still runs after an error write down what it has."""
         self._cancel()
         if self._running:
-            ray.wait(self._running, num_returns=len(self._running))
+            ray.wait(self._running, num_returns=len(self._running), timeout=STOP_SECONDS)
 
     def _collect(self, run_id: str) -> None:
-        """Commit files whose task did not live to name them; what is committed already changes nothing."""
+        """Commit files whose task did not live to name them."""
         for path in shard_files(self.folder):
-            if run_id in path.name:
-                self.merge(path)
+            if run_id in path.name and path.name not in self._merged:
+                self._merge(path)
+
+    def _merge(self, path: Path) -> None:
+        if not path.exists():
+            raise ClusterError("folder", f"{path}: a task wrote it, and it is not here; name a --shards that all see")
+        self.merge(path)
+        self._merged.add(path.name)
 
     def _shard_images(self) -> int:
         return min(SHARD_IMAGES, math.ceil(self.images / (SHARDS_PER_CPU * _cpus())))

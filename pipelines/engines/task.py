@@ -40,7 +40,7 @@ def finish(shard: Shard, job: Job, folder: Path) -> Done:
     """
     _refuse_other_program(job)
     outcome, paths = Outcome(), []
-    with ShardWriter.open(folder, job.recipe) as writer, stoppable(outcome, signal.SIGINT):
+    with stoppable(outcome, signal.SIGINT), ShardWriter.open(folder, job.recipe) as writer:
         write = partial(writer.write, recipe_id=job.recipe.recipe_id, run_id=job.run.run_id)
         batch = Batch(lambda found: paths.append(write(found)), rows=len(shard), seconds=math.inf)
         asyncio.run(_awake(run_shard(iter(shard), job, batch, outcome, lambda done, **counts: None)))

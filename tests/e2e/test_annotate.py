@@ -1,7 +1,9 @@
 """The main job through the command line: catalog, annotate, resume, shards, explain, bench."""
 
 import json
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,9 +13,11 @@ from lrrg.pipelines.annotate import Order, parse_shard
 from lrrg.pipelines.bench.annotate import bench_annotate
 from lrrg.pipelines.bench.processes import cost
 from lrrg.pipelines.errors import SettingsError
+from lrrg.tests.disturbed import copied
 from lrrg.tests.project import Project, start_project, write_films
 
 FILMS = 14
+SLURM = Path(__file__).resolve().parents[2] / "docs" / "annotate.sbatch"
 
 
 @pytest.fixture
@@ -58,6 +62,36 @@ def test_shards_merge_to_what_one_run_gives(project, tmp_path):
         done = project.lrrg("ingest", f"{project.db}.shards", "--json")
         assert json.loads(done.stdout) == {"new_verdicts": new}, done.stderr
     assert project.table() == alone.table()
+
+
+def test_the_slurm_array_gives_what_one_run_gives(project, tmp_path):
+    """The example as it stands, with Slurm's variables, its tasks at the same time."""
+    (tmp_path / "alone").mkdir()
+    alone = copied(project, tmp_path / "alone")
+    alone.annotate()
+    programs = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "1"}
+    tasks = [
+        subprocess.Popen(
+            ["bash", str(SLURM), str(project.db)],
+            env=project.environment({}) | programs | {"SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_ID": part},
+        )
+        for part in ("1", "2")
+    ]
+    assert [task.wait(timeout=240) for task in tasks] == [0, 0]
+    assert project.query("SELECT count(*) FROM verdict") == [(0,)]
+    assert counts(project) == {"pending": 0}, "annotate takes in what the array left"
+    assert project.table() == alone.table()
+
+
+def test_a_cluster_cuts_its_own_shards_and_needs_its_extra(project):
+    done = project.lrrg("annotate", "--engine", "ray", "--shard", "1/2")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    without = "import sys; sys.modules['ray'] = None; from lrrg.pipelines.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", without, "annotate", "--engine", "ray", "--db", str(project.db)]
+    done = subprocess.run(command, capture_output=True, text=True, env=project.environment({}))
+    assert done.returncode == 2
+    assert "lrrg[ray]" in done.stderr
+    assert project.query("SELECT count(*) FROM run") == [(0,)]
 
 
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/2"])

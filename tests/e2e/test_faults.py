@@ -11,12 +11,13 @@ import re
 import resource
 import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from lrrg.pipelines.annotate import Order
+from lrrg.tests.disturbed import copied, finish_and_compare, readers, stuck, wait_for_rows, write_films_and_poison
 from lrrg.tests.poison import write_poison
 from lrrg.tests.project import Project, all_gone, eventually, family, policy, start_project, write_films
 
@@ -27,10 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
-    write_films(folder, FILMS)
-    write_poison(folder / "poison")
-    for path in (folder / "poison").iterdir():
-        path.rename(path.with_stem(f"{path.stem}-{path.suffix[1:]}"))  # so that no two share an image id
+    write_films_and_poison(folder, FILMS)
     return folder
 
 
@@ -52,49 +50,6 @@ def undisturbed(cataloged: Project, tmp_path_factory: pytest.TempPathFactory) ->
 def project(cataloged: Project, tmp_path: Path) -> Project:
     """A database whose images have no verdict yet."""
     return copied(cataloged, tmp_path)
-
-
-def copied(project: Project, folder: Path) -> Project:
-    for path in (project.db, project.policy):
-        (folder / path.name).write_bytes(path.read_bytes())
-    return Project(project.films, folder / project.db.name)
-
-
-@contextmanager
-def stuck(path: Path):
-    """A file that never ends: reading it hangs, as on a dead network disk. The film is back afterwards."""
-    aside = path.with_suffix(".aside")
-    path.rename(aside)
-    os.mkfifo(path)
-    pipe = os.open(path, os.O_RDWR)  # with a writer there, a reader hangs in read rather than in open
-    try:
-        yield path
-    finally:
-        os.close(pipe)
-        aside.rename(path)
-
-
-def readers(path: Path, root: int) -> list[psutil.Process]:
-    """Descendants of a process that have a file open."""
-    found = []
-    for each in family(root):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if any(handle.resolve() == path for handle in Path(f"/proc/{each.pid}/fd").iterdir()):
-                found.append(each)
-    return found
-
-
-def wait_for_rows(project: Project) -> None:
-    """Wait until the run has committed something more: the write-ahead log grows."""
-    log = project.db.with_suffix(".duckdb.wal")
-    before = log.stat().st_size if log.exists() else 0
-    eventually(lambda: log.exists() and log.stat().st_size > before + 20_000)
-
-
-def finish_and_compare(project: Project, undisturbed: list[str]) -> None:
-    assert project.annotate().exit_code == 0
-    assert project.nothing_lost_nothing_doubled()
-    assert project.table() == undisturbed
 
 
 def kill_at_random(project: Project, dice: random.Random) -> bool:
@@ -187,6 +142,15 @@ def test_one_signal_drains(project, undisturbed, number, code):
     committed = project.query("SELECT count(*) FROM verdict")[0][0]
     assert 0 < committed < FILMS
     assert project.query("SELECT exit_code FROM run") == [(code,)]
+    finish_and_compare(project, undisturbed)
+
+
+def test_a_signal_before_the_first_film_ends_the_run_too(project, undisturbed):
+    with project.running("annotate") as run:
+        eventually(project.db.with_suffix(".duckdb.wal").exists)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=60) in (143, -signal.SIGTERM)
+    assert project.query("SELECT run_id FROM run WHERE ended_at IS NULL") == []
     finish_and_compare(project, undisturbed)
 
 
@@ -297,5 +261,6 @@ def test_more_failures_than_allowed_end_the_run_early(project):
 
 def test_the_page_on_faults_lists_these_tests():
     listed = set(re.findall(r"`(test_\w+)`", (REPOSITORY / "docs" / "faults.md").read_text(encoding="utf-8")))
-    here = set(re.findall(r"^def (test_\w+)", Path(__file__).read_text(encoding="utf-8"), re.MULTILINE))
+    texts = [path.read_text(encoding="utf-8") for path in (Path(__file__), Path(__file__).with_name("test_ray.py"))]
+    here = {name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
     assert listed == here - {"test_the_page_on_faults_lists_these_tests"}

@@ -1,6 +1,7 @@
 """The engine and its batches, without processes: what is committed when, and what a fault leaves behind."""
 
 import asyncio
+import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from lrrg.agent.state import ImageRef, Reading, Verdict
 from lrrg.pipelines.engines import Outcome
 from lrrg.pipelines.engines.batch import Batch
 from lrrg.pipelines.engines.unit import decide_all
-from lrrg.pipelines.errors import StoreError
+from lrrg.pipelines.errors import ClusterError, StoreError
 
 IMAGES = [ImageRef(f"film{index:02d}", "") for index in range(40)]
 
@@ -112,3 +113,53 @@ def test_a_run_stops_when_it_cannot_succeed_any_more():
     outcome = run_all(table, allowed=5)
     assert outcome.exit_code == 3
     assert 6 <= len(table.ids) <= 6 + 3
+
+
+def test_cancelling_the_last_commit_again_and_again_loses_nothing():
+    """As a second and a third signal do, when they find a slow disk."""
+    began, table = threading.Event(), Table()
+
+    def slowly(verdicts: Sequence[Verdict]) -> None:
+        began.set()
+        time.sleep(0.3)
+        table.write(verdicts)
+
+    async def go() -> None:
+        async with Batch(slowly, 1000, 60) as batch:
+            await batch.add(Verdict("film00", "unreadable"))
+
+    async def impatient() -> None:
+        run = asyncio.create_task(go())
+        for _ in range(3):
+            await asyncio.to_thread(began.wait)
+            run.cancel()
+            await asyncio.sleep(0.02)
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(impatient())
+    assert table.ids == ["film00"]
+
+
+def test_verdicts_whose_commit_failed_are_tried_once_more():
+    tries: list[int] = []
+
+    def full_at_first(verdicts: Sequence[Verdict]) -> None:
+        tries.append(len(verdicts))
+        if len(tries) == 1:
+            raise StoreError("disk-full", "the disk is full")
+
+    async def go() -> None:
+        async with Batch(full_at_first, 2, 60) as batch:
+            await batch.add(Verdict("film00", "unreadable"))
+            await batch.add(Verdict("film01", "unreadable"))
+
+    with pytest.raises(StoreError):
+        asyncio.run(go())
+    assert tries == [2, 2]
+
+
+@pytest.mark.parametrize("error", [StoreError("disk-full", "full"), ClusterError("lost", "two tasks")])
+def test_errors_cross_process_borders_whole(error: StoreError | ClusterError):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.code, str(again)) == (type(error), error.code, str(error))

@@ -1,0 +1,208 @@
+"""A cluster of real nodes on this machine, and what can die of it during a run: a worker, a node, the driver.
+
+Whatever the engine, a run must leave the table that an undisturbed run on one machine leaves.
+"""
+
+import os
+import random
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from lrrg.pipelines.store import shard_files
+from lrrg.tests.disturbed import copied, finish_and_compare, stuck, wait_for_rows, write_films_and_poison
+from lrrg.tests.project import Project, all_gone, eventually, family, start_project
+
+pytest.importorskip("ray")
+
+from ray._private.node import Node
+from ray.cluster_utils import Cluster
+
+FILMS = 80
+STARTING = 240.0
+"""Seconds that a run on a cluster may take to its first rows: every run starts processes of its own there."""
+SMALL = {"object_store_memory": 80 << 20, "include_dashboard": False}
+
+
+@pytest.fixture(scope="module")
+def project_of_films(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("films")
+    write_films_and_poison(folder, FILMS)
+    return start_project(tmp_path_factory.mktemp("cataloged"), folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project_of_films: Project, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The table as the local engine leaves it when nothing happens."""
+    calm = copied(project_of_films, tmp_path_factory.mktemp("calm"))
+    assert calm.annotate().exit_code == 0
+    return calm.table()
+
+
+@pytest.fixture
+def project(project_of_films: Project, tmp_path: Path) -> Project:
+    """A database whose images have no verdict yet."""
+    return copied(project_of_films, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head that works on nothing, and two nodes of one CPU each."""
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        here.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+        for _ in range(2):
+            add_node(made)
+        here.setenv("RAY_ADDRESS", made.address)
+        yield made
+        made.shutdown()
+
+
+def add_node(cluster: Cluster) -> None:
+    cluster.add_node(num_cpus=1, object_store_memory=SMALL["object_store_memory"])
+    cluster.wait_for_nodes()
+
+
+def tasks(root: int) -> list[psutil.Process]:
+    """Processes that work on a shard right now."""
+    found = []
+    for each in family(root):
+        with suppress(psutil.NoSuchProcess):
+            if each.cmdline()[:1] == ["ray::finish"]:
+                found.append(each)
+    return found
+
+
+def held_tasks(root: int, number: int) -> list[psutil.Process]:
+    """Processes in the middle of a shard, stopped there."""
+
+    def held() -> list[psutil.Process]:
+        for each in tasks(root):
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
+        found = tasks(root)
+        if len(found) == number:
+            return found
+        for each in found:
+            each.resume()
+        return []
+
+    return eventually(held, STARTING)
+
+
+def node_of(process: psutil.Process, cluster: Cluster) -> Node:
+    """The node that a process runs on."""
+    above = {each.pid for each in process.parents()}
+    (found,) = (node for node in cluster.worker_nodes if node.all_processes["raylet"][0].process.pid in above)
+    return found
+
+
+def test_a_killed_worker_and_a_killed_node_cost_their_tasks_alone(cluster, project, undisturbed):
+    with project.running("annotate", engine="ray") as run:
+        wait_for_rows(project, STARTING)
+        one, other = held_tasks(os.getpid(), 2)
+        lost = node_of(other, cluster)
+        one.kill()
+        cluster.remove_node(lost, allow_graceful=False)
+        other.kill()
+        _, said = run.communicate(timeout=400)
+        assert run.returncode == 0, said
+    add_node(cluster)
+    assert project.nothing_lost_nothing_doubled()
+    assert project.table() == undisturbed
+
+
+def test_what_a_killed_driver_did_not_merge_is_taken_in_by_the_next_run(cluster, project, undisturbed):
+    folder = Path(f"{project.db}.shards")
+    with project.running("annotate", engine="ray") as run:
+        wait_for_rows(project, STARTING)
+        held = held_tasks(os.getpid(), 2)
+        run.send_signal(signal.SIGSTOP)
+        written = len(shard_files(folder))
+        for each in held:
+            each.resume()
+        eventually(lambda: len(shard_files(folder)) == written + 2)
+        run.kill()
+        run.wait()
+    eventually(lambda: not tasks(os.getpid()))
+    merged = project.query("SELECT count(*) FROM ingested_shard")[0][0]
+    assert 0 < merged <= written
+    (folder / "half.tmp").write_bytes(b"half a shard")
+    finish_and_compare(project, undisturbed)
+    first = "(SELECT run_id FROM run ORDER BY started_at LIMIT 1)"
+    assert project.query("SELECT count(*) FROM ingested_shard") == [(written + 2,)]
+    taken = f"SELECT count(*) = (SELECT sum(verdicts) FROM ingested_shard) FROM verdict WHERE run_id = {first}"
+    assert project.query(taken) == [(True,)], "a film was measured although its verdict lay in a file"
+
+
+def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, project, undisturbed):
+    with stuck(project.films / "film005.jpg"), project.running("annotate", engine="ray", tool_timeout=600) as run:
+        wait_for_rows(project, STARTING)
+        run.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(timeout=3)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=60) == 130
+    assert project.query("SELECT exit_code FROM run") == [(130,)]
+    assert project.query("SELECT count(*) FROM verdict WHERE image_id <= 'film004'") == [(5,)]
+    finish_and_compare(project, undisturbed)
+
+
+def test_a_ray_of_this_machine_alone_drains_on_sigterm_and_leaves_nothing_behind(project, undisturbed, monkeypatch):
+    """To the whole process group, as a batch system sends it: Ray's own processes must not take it for theirs."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with project.running("annotate", engine="ray") as run:
+        wait_for_rows(project, STARTING)
+        relatives = family(run.pid)
+        os.killpg(run.pid, signal.SIGTERM)
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 143, said
+        assert all_gone(relatives)
+    assert 0 < project.query("SELECT count(*) FROM verdict")[0][0] < FILMS
+    finish_and_compare(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_anything_killed_at_random_moments_on_a_cluster(cluster, project_of_films, undisturbed, tmp_path):
+    dice = random.Random(7)
+    for index in range(12):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        project = copied(project_of_films, folder)
+        with project.running("annotate", engine="ray") as run:
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(timeout=dice.uniform(3, 12))
+            kill_something(cluster, run, dice)
+            assert run.wait(timeout=400) in (0, -signal.SIGKILL)
+        assert set(project.table()) <= set(undisturbed)
+        finish_and_compare(project, undisturbed)
+
+
+def kill_something(cluster: Cluster, run: subprocess.Popen[str], dice: random.Random) -> None:
+    working = tasks(os.getpid())
+    what = dice.choice(("driver", "worker", "node"))
+    if what == "driver":
+        run.kill()
+    elif what == "worker" and working:
+        dice.choice(working).kill()
+    elif what == "node":
+        cluster.remove_node(dice.choice(list(cluster.worker_nodes)), allow_graceful=False)
+        add_node(cluster)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_takes_its_own_ray_with_it(project, undisturbed, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with project.running("annotate", engine="ray") as run:
+        wait_for_rows(project, STARTING)
+        relatives = family(run.pid)
+        run.kill()
+        run.wait()
+        assert all_gone(relatives, within=60)
+    finish_and_compare(project, undisturbed)
