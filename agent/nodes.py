@@ -121,15 +121,10 @@ def _finding(state: State) -> Verdict:
     assert "reading" in state
     assert "assessment" in state
     found, judgement = state["assessment"], state.get("judgement")
-    status: Status = "needs_review" if is_contradictory(found) or (judgement and is_open(judgement)) else "ok"
+    status: Status = "needs_review" if is_contradictory(found) or (judgement and judgement.contested) else "ok"
     why = rationale(found, judgement)
     route: Route = "judge" if judgement else "tools"
     return Verdict(state["image"].image_id, status, route, state["reading"], found, why, judgement=judgement)
-
-
-def is_open(judgement: Judgement) -> bool:
-    """Whether judge and tools contradict each other in an aspect that only a person can settle."""
-    return any(ruling.by == "open" for ruling in judgement.rulings.values())
 
 
 def is_contradictory(assessment: Assessment) -> bool:

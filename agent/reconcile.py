@@ -6,7 +6,9 @@
 3. Tools see only part of what positioning and artifacts are. There a judge that is sure (`SURE`) of a worse grade is
    believed: measuring again what was not measured would prove nothing.
 4. Any other dispute has the film measured again at another scale. If that agrees with the judge, it stands.
-5. If it does not, the tools' first grade stands; and where the judge is sure, a person should look.
+5. If it does not, the tools' first grade stands, and stays open where the judge is sure.
+
+A person should look where the film's regime hangs on what stayed open.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,9 +17,9 @@ from typing import Literal
 
 from langgraph.types import Command
 
-from .policy import Policy, assess, combine
+from .policy import Policy, assess, combine, worst
 from .scores import Score, confidence
-from .state import ASPECTS, Aspect, Failure, ImageRef, Judgement, Ruling, State
+from .state import ASPECTS, Aspect, Assessment, Failure, ImageRef, Judgement, Ruling, State
 
 RULE_VERSION = 1
 """Raised with every change of the rule or its numbers."""
@@ -55,9 +57,24 @@ class Reconciling:
         settled = replace(state["assessment"], severities={each: ruling.severity for each, ruling in rulings.items()})
         assessment = combine(self._policy, settled, raw)
         judgement = Judgement(
-            state.get("why", "all"), state.get("steps", ()), state["scores"], confidence(said.values()), again, rulings
+            why=state.get("why", "all"),
+            steps=state.get("steps", ()),
+            probabilities=state["scores"],
+            confidence=confidence(said.values()),
+            again=again,
+            rulings=rulings,
+            contested=self._hangs_on_it(assessment, rulings, said),
         )
         return Command(update={"assessment": assessment, "judgement": judgement}, goto="verdict")
+
+    def _hangs_on_it(self, found: Assessment, rulings: Mapping[Aspect, Ruling], said: Mapping[Aspect, Score]) -> bool:
+        """Whether the regime would be another if the judge were right in what stayed open."""
+        cuts = self._policy.judge.regimes if self._policy.judge else self._policy.regimes
+        judged = {
+            each: said[each].grade if ruling.by == "open" else ruling.severity for each, ruling in rulings.items()
+        }
+        by_quality, by_tools, by_judge = cuts.of(found.quality), *map(self._policy.ruled, (found.severities, judged))
+        return worst([by_quality, by_tools]) != worst([by_quality, by_judge])
 
     async def _again(self, state: State) -> Mapping[str, int] | Failure:
         assert "reading" in state

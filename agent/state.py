@@ -99,7 +99,7 @@ class Ruling(NamedTuple):
 
     severity: int
     by: Literal["tools", "judge", "again", "open"]
-    """Who stands: the tools, the judge, the tools measured again, or the tools until a person has looked."""
+    """Who stands: the tools, the judge, the tools measured again, or the tools although the judge is sure otherwise."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ class Judgement:
         confidence: 0.25 … 1, how sure it was of its least sure aspect; calibrated where the policy knows how.
         again: severities of the tools measured again; empty where nothing was disputed.
         rulings: by aspect.
+        contested: whether the regime hangs on what stayed open, so that a person should look.
     """
 
     why: Why
@@ -121,6 +122,7 @@ class Judgement:
     confidence: float
     again: Mapping[str, int]
     rulings: Mapping[Aspect, Ruling]
+    contested: bool
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ COMMENT ON COLUMN verdict.judge IS 'Probability of severity 0, 1, 2 and 3 by asp
 COMMENT ON COLUMN verdict.judge_confidence IS 'How sure the judge was of its least sure aspect, 0.25 … 1.';
 COMMENT ON COLUMN verdict.judge_steps IS 'More looks the judge asked for, in order: request, and what it was told.';
 COMMENT ON COLUMN verdict.settled IS 'Severity by aspect after judge and tools were reconciled.';
-COMMENT ON COLUMN verdict.rulings IS 'Who was right by aspect: tools, judge, again (the tools measured again), open (a person should look).';
+COMMENT ON COLUMN verdict.rulings IS 'Who was right by aspect: tools, judge, again (the tools measured again), open (the judge is sure otherwise).';
 COMMENT ON COLUMN verdict.again IS 'Severity by aspect of the tools measured again; empty where nothing was disputed.';
 COMMENT ON COLUMN verdict.judge_reply IS 'The judge''s raw reply where it was no use.';
 
@@ -197,4 +197,4 @@ COMMENT ON COLUMN judgements.p3 IS 'Probability of severity 3.';
 COMMENT ON COLUMN judgements.expected IS 'Expected severity, 0 … 3.';
 COMMENT ON COLUMN judgements.again IS 'Severity by the tools measured again; NULL where nothing was disputed.';
 COMMENT ON COLUMN judgements.severity IS 'Severity after judge and tools were reconciled.';
-COMMENT ON COLUMN judgements.decided_by IS 'tools, judge, again (the tools measured again) or open (a person should look).';
+COMMENT ON COLUMN judgements.decided_by IS 'tools, judge, again (the tools measured again) or open (the judge is sure otherwise).';

@@ -26,8 +26,8 @@ DETAIL, FIELD = '{"look":"detail","region":"upper left"}', '{"look":"field"}'
 
 @pytest.fixture
 def policy() -> Policy:
-    """Goes by grain alone."""
-    return Policy.model_validate(grain())
+    """Goes by grain alone; severe noise alone makes a film low."""
+    return Policy.model_validate(grain() | {"rules": [{"aspect": "noise", "severity": 3, "regime": "low"}]})
 
 
 def measuring(grains: float):
@@ -112,6 +112,13 @@ def test_a_milder_judge_disputes_too(policy):
     assert found.judgement.rulings["noise"] == Ruling(3, "open")
     assert found.status == "needs_review"
     assert "noise: none for the judge, severe for the tools" in found.rationale
+
+
+def test_what_stays_open_and_decides_nothing_is_nobodys_work(policy):
+    without_rules = policy.model_copy(update={"rules": ()})
+    found = judged(without_rules, judging(Scripted(grades(noise=2)), again={"noise.haar": GOOD}), GOOD)
+    assert found.judgement.rulings["noise"] == Ruling(0, "open")
+    assert (found.status, found.judgement.contested) == ("ok", False)
 
 
 def test_quality_and_regime_stay_the_tools_without_a_fitted_section(policy):

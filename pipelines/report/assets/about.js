@@ -90,7 +90,7 @@ lrrg.judgedCard = function () {
         "How far the judge sees each defect on average (0 none to 3 severe), and on how many films which of them stands.",
       ),
       table(
-        ["aspect", "films", "judge expects", "tools", "judge", "tools measured again", "open: a person should look"],
+        ["aspect", "films", "judge expects", "tools", "judge", "tools measured again", "tools, the judge is sure otherwise"],
         rulings.map((each) => [
           each.aspect,
           each.films,
