@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from ... import __version__
 from ..errors import SettingsError
@@ -64,6 +65,7 @@ def train(
         StrategyError: model or launch do not allow the strategy.
         TrainingError: memory does not suffice, a loss is not a number, or there is no checkpoint to resume from.
     """
+    disable_progress_bar()
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     corpus = read_corpus(splits, config)
     _claim(out, config, resume=resume)

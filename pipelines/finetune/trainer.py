@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save_model
 from torch import distributed
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, logging
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments, logging
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import SAFE_WEIGHTS_NAME
 
@@ -105,6 +105,7 @@ class DualLoopTrainer(Trainer):
             args=_arguments(config, out, watched),
             eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
         )
+        self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise StrategyError(
                 "sharded",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.config import Config
 from lrrg.pipelines.finetune.data import read_corpus
@@ -18,6 +19,7 @@ from lrrg.tests.reported import reported, small
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import Qwen2_5_VLForConditionalGeneration
+from typer.testing import CliRunner
 
 EVERY = {"steps": 4, "evaluate_every": 2}
 
@@ -67,6 +69,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(splits: Path, straight: Path, tmp_pat
     run(splits, small(train=EVERY), tmp_path, resume=True)
     for name, tensor in weights(straight / "merged").items():
         assert torch.equal(tensor, weights(tmp_path / "merged")[name]), name
+
+
+def test_the_verb_prints_nothing_but_its_result(splits: Path, tmp_path: Path):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        "tiny = { hidden = 64, layers = 1, vision_hidden = 32, vision_layers = 1 }\n"
+        "images = { min_pixels = 3136, max_pixels = 4096 }\n"
+        "train = { steps = 1, batch_size = 2 }\n"
+    )
+    words = ["finetune", "--splits", str(splits), "--config", str(config), "--out", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(app, words)
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["steps"]) == (0, 1)
+    assert told["written"] == [str(tmp_path / "out" / "merged")]
+    assert isinstance(CliRunner().invoke(app, ["finetune"]).exception, SettingsError)
 
 
 def test_two_runs_do_not_share_a_folder(splits: Path, straight: Path):

@@ -22,7 +22,8 @@ from lrrg.pipelines.finetune.pixels import resized
 from lrrg.pipelines.finetune.train import train
 from lrrg.pipelines.generate import Generated, Options, generate
 from lrrg.pipelines.predictions import Predictions
-from lrrg.pipelines.score import read_benchmark, read_predictions
+from lrrg.pipelines.score import Options as ScoreOptions
+from lrrg.pipelines.score import read_benchmark, read_predictions, score
 from lrrg.tests.reported import reported, small
 from lrrg.tests.scripted import fails, says, serving
 from lrrg.tools.image import decode
@@ -66,11 +67,15 @@ def test_every_case_gets_one_report_and_the_score_takes_them(splits: Path, model
     assert [each["case_id"] for each in lines(out)] == sorted(case.case_id for case in cases)
     assert first["dicom_ids"] == [cases[0].image_id]
     assert first["finish_reason"] in ("stop", "length")
+    scores = score(splits, [out], ScoreOptions(reference="sft", draws=100), lambda done=1, **counts: None)
+    assert {("sft", "T5", "value"), ("sft", "T4", "drop")} <= {
+        (row.model, row.track, row.quantity) for row in scores.rows
+    }
 
 
 def test_a_run_goes_on_where_a_crash_cut_a_line_and_ends_with_the_same_bytes(splits: Path, model: Path, tmp_path: Path):
     whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
-    write(splits, model, whole, Options(limit=8, max_tokens=8, batch_size=4))
+    write(splits, model, whole, Options(limit=8, max_tokens=8, batch_size=4, workers=2))
     write(splits, model, torn, Options(limit=5, max_tokens=8, batch_size=4))
     torn.write_bytes(torn.read_bytes()[:-30])
     found = write(splits, model, torn, Options(limit=4, max_tokens=8, batch_size=4))
