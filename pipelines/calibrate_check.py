@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.statistics import Interval, auroc, cluster_bootstrap
+from .calibrate_films import CLEAR
 from .calibrate_fit import WHO, Held, Who
 from .examples import Example
 from .policy_model import Floats
@@ -135,7 +136,7 @@ def _binned(quality: Floats, good: NDArray[np.bool_]) -> Table:
 
 
 def _clear(held: Held) -> Held:
-    return _chosen(held, [each.film.label in ("good", "low") for each in held.films])
+    return _chosen(held, [each.film.label in CLEAR for each in held.films])
 
 
 def _chosen(held: Held, mask: Sequence[bool]) -> Held:

@@ -21,6 +21,8 @@ from .store import Store
 from .view import Advance
 
 LABELS = {"high": "good", "borderline": "borderline", "low": "low"}
+CLEAR = ("good", "low")
+"""Labels that are learnt from; films between them belong to neither side."""
 EQUALISED = "equalised"
 _JUDGED = """
 SELECT v.image_id, coalesce(v."view", ''), v.intensity_domain, v.measures, v.judge, i.subject_id, r.path, i.path
@@ -56,7 +58,7 @@ class Asked(NamedTuple):
 
 
 def ask_about(folder: Path, db: Path, settings: Settings, progress: Progress) -> dict[str, LabelledFilm]:
-    """Have the agent judge a folder of labelled films, as they came and as MIMIC-CXR-JPG would hold them.
+    """Have the agent judge the good and the low films of a folder, as they came and as MIMIC-CXR-JPG would hold them.
 
     Running it again asks about those films alone that have no verdict yet.
 
@@ -67,9 +69,9 @@ def ask_about(folder: Path, db: Path, settings: Settings, progress: Progress) ->
         progress: shows how far it got.
 
     Returns:
-        The labelled films by image id.
+        These films by image id.
     """
-    films = [film for film in labelled_films(folder) if film.label]
+    films = [film for film in labelled_films(folder) if film.label in CLEAR]
     copies = db.with_name(f"{db.stem}.films")
     with progress("equalise films", len(films)) as advance:
         equalised = _equalise(films, copies / EQUALISED, settings.read, advance)

@@ -12,7 +12,7 @@ from ..agent.policy import Policy, assess
 from ..agent.rows import Judged
 from ..agent.scores import Score
 from ..agent.state import ASPECTS, Aspect
-from .calibrate_films import Asked, Sample
+from .calibrate_films import CLEAR, Asked, Sample
 from .errors import SettingsError
 from .examples import Example
 from .policy_fit import FOLDS, MIN_GOOD, of, set_regimes
@@ -147,7 +147,7 @@ def _take(samples: Sequence[Sample], mask: Mask) -> list[Sample]:
 
 def _fit(samples: Sequence[Sample], odds: Floats, join: Join, who: Who) -> Line:
     films = [each.example.film for each in samples]
-    clear = np.array([film.label in ("good", "low") for film in films])
+    clear = np.array([film.label in CLEAR for film in films])
     rows = Rows(
         _features(samples, odds, join, who),
         np.array([film.label == "low" for film in films]),
