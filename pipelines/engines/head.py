@@ -48,7 +48,7 @@ def main(cpus: int) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     said = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the address is all that standard output is for
-    here = ray.init(
+    ray.init(
         "local",
         num_cpus=cpus,
         object_store_memory=OBJECT_STORE,
@@ -57,7 +57,7 @@ def main(cpus: int) -> None:
         logging_level=logging.ERROR,
     )
     with os.fdopen(said, "w") as out:
-        print(here.address_info["gcs_address"], file=out)
+        print(ray.get_runtime_context().gcs_address, file=out)
     sys.stdin.read()
     ray.shutdown()
 
