@@ -14,7 +14,7 @@ from lrrg.pipelines.finetune.judge.model import Judge, answer
 from lrrg.pipelines.finetune.judge.plain import Plain
 from lrrg.pipelines.finetune.judge.stage import Plan, make_judge
 from lrrg.pipelines.finetune.judge.train import Schedule
-from lrrg.pipelines.settings import ReadSettings, load
+from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.view import progress
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
@@ -101,13 +101,3 @@ def test_the_shipped_judge_never_saw_the_reporting_half(films_root):
     assert told["hold_out"] is None
     assert set(json.loads((SHIPPED / "temperatures.json").read_text())) == set(json.loads(answer([0] * 6)))
     assert Judge.load(SHIPPED).layout.prompt > 0
-
-
-def test_the_server_says_what_its_folder_says(films_root, judge_server):
-    from lrrg.pipelines.finetune.judge.accuracy import served
-
-    found = served(films_root, None, judge_server.url, load(), 40, progress)["served"][0]
-    assert found["valid"] == found["films"] == 40
-    assert found["free"] == 40
-    assert found["same"] >= 39
-    assert found["largest"] < 0.01
