@@ -33,10 +33,10 @@ demo: $(STAMP) $(if $(filter auto,$(JUDGE)),judge) ## the whole story on synthet
 	$(BIN)/lrrg demo --judge $(JUDGE)
 
 test: $(STAMP) ## run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 test-slow: $(STAMP) ## run the tests that take minutes of CPU
-	$(BIN)/pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 check: $(STAMP) ## ruff, pyright and the tests
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,14 +17,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="rewrite generated files instead of comparing them")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks the model server runs in one process of `--dist loadgroup`, because there is one server."""
+    """Whatever asks the model server stands in a file `…_vllm.py`, by which runs in parallel know it."""
     for item in items:
         if "judge_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.vllm)
-        if item.get_closest_marker("vllm"):
-            item.add_marker(pytest.mark.xdist_group("vllm"))
+            if not item.path.stem.endswith("_vllm"):
+                raise pytest.UsageError(f"{item.nodeid} uses judge_server: name its file …_vllm.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests out one by one, but give all that ask the model server to one process: there is one server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "vllm" if "_vllm.py::" in nodeid else nodeid
+
+    return OneServer(config, log)
 
 
 @pytest.fixture
