@@ -33,7 +33,7 @@ FROM labels AS l
 JOIN image AS i USING (image_id)
 JOIN root AS r USING (root_id)
 JOIN verdict AS v USING (image_id, recipe_id)
-ORDER BY len(list_filter(map_values(v.rulings), lambda by: by <> 'tools')) DESC NULLS LAST, l.quality, l.image_id
+ORDER BY len(list_filter(map_values(v.rulings), lambda who: who <> 'tools')) DESC NULLS LAST, l.quality, l.image_id
 LIMIT 1
 """
 _SEEN = """
