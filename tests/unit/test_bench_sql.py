@@ -1,5 +1,7 @@
 """`lrrg bench sql` asks its questions of a database that has something to say."""
 
+from lrrg.pipelines import settings
+from lrrg.pipelines.bench.engines import bench_merge
 from lrrg.pipelines.bench_sql import QUESTIONS, bench_sql
 from lrrg.tests import stored
 
@@ -13,3 +15,9 @@ def test_every_question_is_asked_and_answered():
     assert rows["defects"] == 6
     assert rows["by status, regime, route"] == 3
     assert all(timing.seconds > 0 for timing in timings)
+
+
+def test_the_merge_of_shards_is_timed_on_rows_that_are_all_merged():
+    found = bench_merge(settings.load(), rows=200, shards=3)
+    assert (found.rows, found.shards) == (200, 3)
+    assert 0 < found.last_ms / 1e3 <= found.seconds
