@@ -23,7 +23,8 @@ from .view import Advance
 
 MERGED = "merged"
 """Folder of the whole model below that of a training run."""
-MIN_PIXELS = 4 * 28 * 28
+MIN_PIXELS, SERVED_PIXELS = 4 * 28 * 28, 1024 * 28 * 28
+"""Of a film that a server is sent."""
 Ask = Callable[[Prepared], Question]
 Take = Callable[[Sequence[Written]], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -38,7 +39,7 @@ class Options:
         name: of the model in the records and in scores; None for the served name or the folder's.
         served: name under which a server serves it; None for the first it lists.
         max_tokens: of a report.
-        max_pixels: to which films are reduced for a server; a folder says its own.
+        max_pixels: to which films are reduced; None for what the folder says, or `SERVED_PIXELS`.
         batch_size: films at once, in this process.
         workers: processes that prepare films.
         limit: cases taken on at most.
@@ -47,7 +48,7 @@ class Options:
     name: str | None = None
     served: str | None = None
     max_tokens: int = 512
-    max_pixels: int = 1024 * 28 * 28
+    max_pixels: int | None = None
     batch_size: int = 16
     workers: int = 1
     limit: int | None = None
@@ -141,8 +142,9 @@ def _writer(model: str, settings: Settings, options: Options) -> Writer:
 def _on_servers(urls: str, settings: Settings, options: Options) -> Writer:
     servers = Servers(urls.split(","), options.served, settings)
     identity = servers.identify()
-    origin = _origin(options.name or identity.model, identity.revision, options.max_pixels, options)
-    making = Making(settings.read, MIN_PIXELS, options.max_pixels)
+    most = options.max_pixels or SERVED_PIXELS
+    origin = _origin(options.name or identity.model, identity.revision, most, options)
+    making = Making(settings.read, MIN_PIXELS, most)
     return Writer(origin, making, partial(servers.report, max_tokens=options.max_tokens))
 
 
@@ -153,7 +155,7 @@ def _in_process(folder: Path, settings: Settings, options: Options) -> Writer:
         raise SettingsError(f"{folder}: no model; name a folder that lrrg finetune wrote, or the URL of a server")
     from .finetune.reporter import Reporter
 
-    reporter = Reporter(whole)
+    reporter = Reporter(whole, options.max_pixels)
     name = whole.resolve().parent.name if whole.name == MERGED else whole.resolve().name
     revision, sizes = resolve("reporter", "cpu", str(whole)).revision, reporter.processor
     origin = _origin(options.name or name, revision, sizes.max_pixels, options)

@@ -58,7 +58,9 @@ def generate(
     name: Annotated[str | None, typer.Option(help="of the model in scores (default: served or folder's)")] = None,
     served: Annotated[str | None, typer.Option("--served-model", help="name on the server (default: first)")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="of a report")] = 512,
-    max_pixels: Annotated[int, typer.Option(min=784, help="of a film for a server; a folder says its own")] = 802_816,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=784, help="of a film (default: the folder's; for servers 802816)")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="films at once, where the model runs in this process")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="processes that read and spoil films")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many cases")] = None,
@@ -139,12 +141,14 @@ def compare(
     require("peft", "train")
     from ..finetune.compare.config import SHIPPED, read_comparison
     from ..finetune.compare.study import Study
-    from ..finetune.compare.table import by_row
+    from ..finetune.compare.table import SCORES, by_row
 
     lines = Study(read_comparison(config or SHIPPED), out, progress).run()
     if as_json:
         for line in lines:
             show(line._asdict(), as_json)
         return
-    columns, rows = by_row(lines)
-    table(columns, rows, f"label F1 in points; in brackets the difference to the baseline, {lines[0].runs} runs")
+    for metric, rows in by_row(lines).items():
+        table(
+            ("", *SCORES), rows, f"{metric}, points; in brackets the difference to the baseline, {lines[0].runs} runs"
+        )

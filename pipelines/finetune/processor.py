@@ -54,12 +54,13 @@ class Processor:
         self.padding = tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else self.end
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "Processor":
-        """The processor of a folder that training wrote: its tokenizer, its picture sizes."""
+    def of_folder(cls, folder: Path, max_pixels: int | None = None) -> "Processor":
+        """The processor of a model's folder: its tokenizer, its picture sizes, or fewer pixels than it says."""
         said = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-        size = said["size"]
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        return cls(tokenizer, min_pixels=size["shortest_edge"], max_pixels=size["longest_edge"])
+        # Published models have the older names.
+        size = said.get("size") or {"shortest_edge": said["min_pixels"], "longest_edge": said["max_pixels"]}
+        most = min(size["longest_edge"], max_pixels or size["longest_edge"])
+        return cls(AutoTokenizer.from_pretrained(folder), min_pixels=size["shortest_edge"], max_pixels=most)
 
     def prompt(self, question: Question) -> str:
         """The conversation up to where the report begins; one picture token stands for the film."""

@@ -19,7 +19,7 @@ from .train import spare_threads
 class Reporter:
     """A model of a folder, ready to write."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_pixels: int | None = None) -> None:
         """Load weights, tokenizer and picture sizes; a GPU is used where there is one."""
         disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,7 +27,7 @@ class Reporter:
         self._model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype="auto")
         self._model.eval().to(device)
         spare_threads(self._model)
-        self.processor = Processor.of_folder(folder)
+        self.processor = Processor.of_folder(folder, max_pixels)
 
     def report(
         self,
