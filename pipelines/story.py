@@ -27,7 +27,7 @@ CLEAN = "none"
 _FOUND = "SELECT image_id, regime, defects FROM labels"
 
 
-_TELLING = """
+TELLING = """
 SELECT r.path || '/' || i.path, l.image_id, l.view_position
 FROM labels AS l
 JOIN image AS i USING (image_id)
@@ -36,7 +36,7 @@ JOIN verdict AS v USING (image_id, recipe_id)
 ORDER BY len(list_filter(map_values(v.rulings), lambda who: who <> 'tools')) DESC NULLS LAST, l.quality, l.image_id
 LIMIT 1
 """
-_SEEN = """
+SEEN = """
 SELECT
     aspect, round(p0, 2) AS p0, round(p1, 2) AS p1, round(p2, 2) AS p2, round(p3, 2) AS p3, again, severity, decided_by
 FROM judgements WHERE image_id = $image AND recipe_id = latest_recipe() ORDER BY aspect
@@ -128,8 +128,8 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Stor
         overview.draw(mirror.truth, store.query(overview.QUERY), picture)
         confusion = compare(mirror.truth, store.query(_FOUND))
         benchmark = materialise(store, splits, ("parquet", "r2gen", "sharegpt"), Spec())
-        path, film, view = store.query(_TELLING).rows[0]
-        seen = store.query(_SEEN, {"image": film})
+        path, film, view = store.query(TELLING).rows[0]
+        seen = store.query(SEEN, {"image": film})
     _explain(Path(path), settings, view, card)
     write_report(database, report, settings.read, progress)
     return Story(database, splits, picture, report, card, film, seen, answer, confusion, benchmark)

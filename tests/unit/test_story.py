@@ -1,11 +1,16 @@
 """Where the demo gets its judge from."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from lrrg.agent import graph
+from lrrg.agent.state import ASPECTS, ImageRef
 from lrrg.pipelines import settings
 from lrrg.pipelines.serving.errors import ServeError
-from lrrg.pipelines.story import judge_of
+from lrrg.pipelines.story import SEEN, TELLING, judge_of
+from lrrg.tests import stored
+from lrrg.tests.oracle import Scripted, grades, judging
 
 URL = "http://127.0.0.1:8000/v1"
 
@@ -34,3 +39,19 @@ def test_a_judge_that_does_not_start_ends_the_demo(tmp_path: Path):
     given = settings.load(serve={"environment": tmp_path, "logs": tmp_path / "logs"})
     with pytest.raises(ServeError), judge_of("auto", given, lambda _: None):
         pytest.fail("there is no judge")
+
+
+def test_the_film_that_is_explained_is_the_one_with_most_to_settle(tmp_path: Path):
+    def judged(name: str, severity: int):
+        oracle = Scripted(grades(**dict.fromkeys(ASPECTS, severity)))
+        built = graph.build(None, stored.policy(), judging(oracle, again={}))
+        return asyncio.run(graph.decide(built, ImageRef(name, "", "AP"), stored.reading(3)))
+
+    quiet, disputed = judged("i000", 1), judged("i001", 3)
+    assert {ruling.by for ruling in quiet.judgement.rulings.values()} < {
+        ruling.by for ruling in disputed.judgement.rulings.values()
+    }
+    with stored.catalogued(tmp_path, ["i000", "i001", "i002"]) as store:
+        store.write([quiet, disputed, stored.verdict("i002", 4)], stored.RECIPE.recipe_id, "run")
+        assert store.query(TELLING).rows == [(f"{tmp_path}/files/i001.jpg", "i001", "AP")]
+        assert [row[0] for row in store.query(SEEN, {"image": "i001"}).rows] == sorted(ASPECTS)
