@@ -21,7 +21,7 @@ from .demo_plan import DemoFilm, DemoStudy, plan
 from .demo_tables import write_dicom_tables, write_jpg_tables, write_truth
 from .errors import SettingsError
 
-PATIENTS, HEIGHT = 55, 1000
+PATIENTS, HEIGHT = 60, 1000
 _TWINS = 3
 """Studies that also exist as DICOM."""
 _README = """Synthetic chest radiographs

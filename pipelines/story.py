@@ -19,6 +19,7 @@ from .serving.models import COMPACT
 from .settings import Settings
 from .splits import Summary, materialise
 from .store import Result, Store
+from .story_training import DEFECTS, FOLDER
 from .view import Advance
 
 QUERY = """SELECT regime, count(*) AS images, round(avg(quality), 2) AS quality, mode(defects[1]) AS "main defect"
@@ -127,6 +128,7 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Stor
         answer = store.query(QUERY)
         overview.draw(mirror.truth, store.query(overview.QUERY), picture)
         confusion = compare(mirror.truth, store.query(_FOUND))
+        materialise(store, root / FOLDER / "splits", ("parquet",), Spec(synthetic=DEFECTS))
         benchmark = materialise(store, splits, ("parquet", "r2gen", "sharegpt"), Spec())
         path, film, view = store.query(TELLING).rows[0]
         seen = store.query(SEEN, {"image": film})

@@ -32,10 +32,12 @@ def demo(
 
     require("matplotlib", "figures")
     from ..story import QUERY, Confusion, judge_of, tell
+    from ..story_training import Gap, tell_training
     from ..view import grid, out, progress, show, warn
 
     with judge_of(judge, settings.load(), warn) as chosen:
         story = tell(root, chosen, progress, warn)
+    trained = tell_training(root, settings.load(), progress, warn)
     if not as_json:
         out.print(f"\n{QUERY}\n", highlight=False)
     grid(story.answer.columns, story.answer.rows, "Verdicts", as_json)
@@ -43,6 +45,8 @@ def demo(
     grid(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark", as_json)
     if story.seen.rows:
         grid(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3", as_json)
+    if trained:
+        grid(Gap._fields, trained.gaps, "Two tiny report models, trained for seconds, and the floors", as_json)
     if as_json:
         written = (story.database, story.splits, story.report, story.card)
         show(dict(zip(("database", "splits", "report", "card"), map(str, written), strict=True)), as_json)
