@@ -14,7 +14,7 @@ from lrrg.pipelines.finetune.compare import task
 from lrrg.pipelines.finetune.compare.config import Comparison, read_comparison
 from lrrg.pipelines.finetune.compare.films import NORMAL, STATED, Films, films, ladder, spoil
 from lrrg.pipelines.finetune.compare.study import Study
-from lrrg.pipelines.finetune.compare.table import SCORES, by_row, score, table
+from lrrg.pipelines.finetune.compare.table import SCORES, SHOWN, by_row, score, table
 
 ROWS = [
     {"name": "clean only", "strategy": {"name": "sft_clean"}},
@@ -76,7 +76,9 @@ def test_scores_are_those_of_the_benchmark(drawn: Films):
     names = list(task.conditions(drawn, test=True))
     right = {name: list(drawn.reports) for name in names}
     fragile = {name: right[name] if name == "clean" else [NORMAL] * len(drawn) for name in names}
-    found = score(drawn, {"right": right, "fragile": fragile}, "right", 100)
+    both = score(drawn, {"right": right, "fragile": fragile}, "right", 100)
+    assert both["rouge_l", "fragile"]["clean"] == pytest.approx(1)
+    found = {row: both[SHOWN[0], row] for row in ("right", "fragile")}
     assert found["right"] == pytest.approx({name: 0.0 if "gap" in name else 1.0 for name in SCORES})
     assert found["fragile"]["clean"] == pytest.approx(1)
     assert found["fragile"]["gap"] == pytest.approx(1 - found["fragile"]["low"])
@@ -95,9 +97,10 @@ def test_differences_are_paired_by_run(drawn: Films):
     assert (line.better_runs, line.runs) == (2, 2)
     base = next(line for line in lines if line.row == "base" and line.score == "clean")
     assert (base.difference, base.half_width) == (0, 0)
-    columns, rows = by_row(lines)
-    assert [row[0] for row in rows] == ["base", "better"]
-    assert len(columns) == len(rows[0])
+    tables = by_row(lines)
+    assert list(tables) == list(SHOWN)
+    assert [row[0] for row in tables["rouge_l"]] == ["base", "better"]
+    assert len(tables["rouge_l"][0]) == 1 + len(SCORES)
 
 
 def test_shipped_experiment_has_every_row_that_is_always_shown():

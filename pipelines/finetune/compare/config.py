@@ -37,12 +37,14 @@ class PretrainSection(Section):
 class RunSection(Section):
     """One fine-tuning run."""
 
-    passes: int = Field(160, ge=2, description="forward and backward passes of half a batch: equal for every row")
+    passes: int = Field(480, ge=2, description="forward and backward passes of half a batch: equal for every row")
     batch_size: int = Field(16, ge=2, description="films a step, both regimes together")
     rank: int = Field(8, ge=1, description="of the adapters, on language and vision")
-    learning_rates: tuple[float, ...] = Field((1e-3, 3e-3), min_length=1, description="grid of every row")
+    learning_rates: tuple[float, ...] = Field(
+        (3e-3, 1e-2), min_length=1, description="grid of every row; one needs no tuning runs"
+    )
     tuning_seeds: tuple[int, ...] = Field((100,), min_length=1, description="runs that choose a learning rate")
-    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=2, description="runs that are scored")
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=2, max_length=10, description="runs that are scored")
     draws: int = Field(200, ge=100, description="bootstrap samples of each run's own scores")
 
     @model_validator(mode="after")

@@ -87,8 +87,11 @@ class Study:
 
     def _rate(self, row: RowSection, advance: Advance) -> float:
         """The learning rate with the least loss on validate, over clean, low and held-out defects alike."""
+        rates = self.comparison.run.learning_rates
+        if len(rates) == 1:
+            return rates[0]
         losses: dict[float, float] = {}
-        for rate in self.comparison.run.learning_rates:
+        for rate in rates:
             losses[rate] = 0.0
             for seed in self.comparison.run.tuning_seeds:
                 path = self._path(row, seed, rate)
