@@ -43,7 +43,7 @@ class Gap(NamedTuple):
     low: float
     high: float
     studies: int | None
-    """None for a mean over defects, whose cells have each their own."""
+    """None for what is of all severities together, each of which has these."""
 
 
 class Chapter(NamedTuple):
@@ -83,11 +83,7 @@ def tell_training(root: Path, settings: Settings, progress: Progress, warn: Warn
 
 def gaps(scores: Scores) -> list[Gap]:
     """How well each model reports on the whole test split, and how much it loses on films with a defect."""
-    wanted = {
-        ("T5", ""): ("value",),
-        ("T4", "seen"): ("drop",),
-        ("T4", "unseen"): ("drop", "difference_in_differences"),
-    }
+    wanted = {("T5", ""): ("value",), **{("T4", name): ("drop", "difference_in_differences") for name in DEFECTS}}
     return [
         Gap(
             row.model,

@@ -26,6 +26,6 @@ def test_two_models_are_trained_and_compared_with_intervals(tmp_path: Path, monk
     told = story_training.tell_training(tmp_path, settings.load(), silent, no_warning)
     assert told is not None
     found = {(gap.model, gap.cases, gap.quantity) for gap in told.gaps}
-    assert {("sft", "T5", "value"), ("dual_loop", "T4 seen", "drop"), ("floor_retrieval", "T5", "value")} <= found
+    assert {("sft", "T5", "value"), ("dual_loop", "T4 defocus", "drop"), ("floor_retrieval", "T5", "value")} <= found
     assert all(gap.low <= gap.value <= gap.high for gap in told.gaps if gap.quantity == "value")
     assert all((model / "run.json").is_file() for model in told.models)
