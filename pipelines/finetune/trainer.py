@@ -105,13 +105,13 @@ class DualLoopTrainer(Trainer):
             args=_arguments(config, out, watched),
             eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
         )
-        self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise StrategyError(
                 "sharded",
                 "parameters sharded by FSDP or DeepSpeed cannot be moved and put back by a strategy here; start with "
                 "plain `torchrun` (DistributedDataParallel), and adapters where the model is large",
             )
+        self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
         self.config, self._loader = config, loader
         objective = Objective(model, self._loss, _sum if self.args.world_size > 1 else None)
         self.strategy = Strategy(objective, config.strategy, config.data.low_share)

@@ -50,7 +50,7 @@ class Data:
 
     def __init__(self, films: Films, comparison: Comparison, processor: Processor, seed: int) -> None:
         """Draw a run's films from those of all."""
-        order = np.random.default_rng([seed, 11]).permutation(len(films)).tolist()
+        order: list[int] = np.random.default_rng([seed, 11]).permutation(len(films)).tolist()
         high, low = comparison.films.high, comparison.films.low
         self._size, self._seed, self._processor = comparison.run.batch_size, seed, processor
         severities = ladder()
