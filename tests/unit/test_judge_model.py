@@ -73,7 +73,7 @@ def test_the_grey_embedding_is_qwens_on_grey_pictures():
 
 def test_training_is_seeded_and_lowers_the_loss_and_the_folder_grades_as_the_judge(views, film, tmp_path):
     judge, losses = trained(views)
-    assert np.mean(losses[-3:]) < 0.8 * losses[QUICK.eyes], "the reply's loss from first to last"
+    assert np.mean(losses[-3:]) < 0.9 * losses[QUICK.eyes], "the reply's loss from first to last"
     again, same = trained(views)
     assert losses == same
     assert torch.equal(judge.tower.embedding.linear.weight, again.tower.embedding.linear.weight)

@@ -33,6 +33,6 @@ def test_a_wrong_file_is_said(here: Path, content: bytes):
     "name", ["LRRG_ANNOTATE", "LRRG_ANNOTATE__WORKERS", "LRRG_ANNOTATE__NONE", "LRRG_ANOTATE__WORKERS"]
 )
 def test_a_wrong_variable_is_said(monkeypatch: pytest.MonkeyPatch, name: str):
-    monkeypatch.setenv(f"LRRG_{name}", "many")
+    monkeypatch.setenv(name, "many")
     with pytest.raises(SettingsError):
         load()
