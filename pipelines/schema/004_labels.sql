@@ -1,5 +1,5 @@
 -- The policy in SQL. `source` is `verdict` or a table of its shape (a batch about to be stored), so that the rows
--- materialised with each batch and the rows anyone can derive again come from one text.
+-- materialised with each batch and the rows anyone can derive again come from one text; 012 joins all of it in `derived`.
 CREATE MACRO scored(source) AS TABLE
 WITH measured AS (
     SELECT
@@ -28,89 +28,6 @@ FROM measured AS m
 LEFT JOIN policy_reference AS r USING (recipe_id, domain, "group", measure);
 
 CREATE MACRO contribution(weight, direction, low, high, z) AS weight * least(greatest(direction * z, low), high);
-
--- Sums are ordered: the same measures give the same bits whatever the thread count.
-CREATE MACRO derived(source) AS TABLE
-WITH z AS MATERIALIZED (
-    FROM scored(source)
-), added AS (
-    SELECT
-        z.image_id,
-        z.recipe_id,
-        sum(contribution(t.weight, t.direction, t.low, t.high, z.z) ORDER BY measure, t.direction) AS log_odds
-    FROM z
-    JOIN policy_term AS t USING (recipe_id, domain, measure)
-    GROUP BY ALL
-), qualities AS (
-    SELECT v.image_id, v.recipe_id, 1 / (1 + exp(b.bias + coalesce(a.log_odds, 0))) AS quality
-    FROM query_table(source) AS v
-    JOIN policy_bias AS b ON b.recipe_id = v.recipe_id AND b.domain = v.intensity_domain
-    LEFT JOIN added AS a ON a.image_id = v.image_id AND a.recipe_id = v.recipe_id
-    WHERE v.status IN ('ok', 'needs_review')
-), graded AS (
-    SELECT
-        z.image_id,
-        z.recipe_id,
-        c.aspect,
-        max(
-            len(list_filter(c.cuts, lambda cut: c.direction * if(c."on" = 'z', z.z, z.value) >= c.direction * cut))
-        )::TINYINT AS severity
-    FROM z
-    JOIN policy_severity AS c USING (recipe_id, domain, measure)
-    WHERE c."on" = 'value' OR z.z IS NOT NULL
-    GROUP BY ALL
-), severities AS (
-    SELECT
-        image_id,
-        recipe_id,
-        max(severity) FILTER (aspect = 'noise') AS noise,
-        max(severity) FILTER (aspect = 'blur') AS blur,
-        max(severity) FILTER (aspect = 'exposure') AS exposure,
-        max(severity) FILTER (aspect = 'collimation') AS collimation,
-        max(severity) FILTER (aspect = 'positioning') AS positioning,
-        max(severity) FILTER (aspect = 'artifact') AS artifact,
-        list(aspect ORDER BY severity DESC, aspect) FILTER (severity >= 1) AS defects
-    FROM graded
-    GROUP BY ALL
-), ruled AS (
-    SELECT g.image_id, g.recipe_id, bool_or(r.regime = 'low') AS low
-    FROM graded AS g
-    JOIN policy_rule AS r ON r.recipe_id = g.recipe_id AND r.aspect = g.aspect AND g.severity >= r.severity
-    GROUP BY ALL
-)
-SELECT
-    v.image_id,
-    i.subject_id,
-    i.study_id,
-    i.path,
-    i.view_position,
-    i.official_split,
-    v.status,
-    CASE
-        WHEN q.quality < p.low OR r.low THEN 'low'
-        WHEN q.quality < p.high OR r.low IS NOT NULL THEN 'borderline'
-        WHEN q.quality IS NOT NULL THEN 'high'
-    END AS regime,
-    q.quality,
-    s.noise,
-    s.blur,
-    s.exposure,
-    s.collimation,
-    s.positioning,
-    s.artifact,
-    coalesce(s.defects, []) AS defects,
-    v.route,
-    NULL::DOUBLE AS judge_confidence,
-    v.rationale,
-    v.fingerprint,
-    v.recipe_id,
-    v.created_at
-FROM query_table(source) AS v
-JOIN image AS i USING (image_id)
-LEFT JOIN qualities AS q USING (image_id, recipe_id)
-LEFT JOIN severities AS s USING (image_id, recipe_id)
-LEFT JOIN ruled AS r USING (image_id, recipe_id)
-LEFT JOIN policy_regime AS p USING (recipe_id);
 
 -- Materialised with each batch, catalog columns included: any query on `labels` is one scan.
 CREATE TABLE label (

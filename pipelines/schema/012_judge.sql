@@ -48,8 +48,8 @@ CREATE MACRO expected(p, temperature) AS list_dot_product(
     [0.0, 1.0, 2.0, 3.0], list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature))
 ) / list_sum(list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature)));
 
--- As before, with the judge: the severities that stand after it and the tools were reconciled, its confidence, and, where
--- the policy knows how, its say in quality and regime.
+-- A label of each verdict, by the tools and the judge: the severities that stand after both were reconciled, its
+-- confidence, and, where the policy knows how, its say in quality and regime. Replaces what older databases have.
 -- Sums are ordered: the same measures give the same bits whatever the thread count.
 CREATE OR REPLACE MACRO derived(source) AS TABLE
 WITH z AS MATERIALIZED (
