@@ -44,6 +44,11 @@ class Case:
     pair: str = ""
     covariates: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def own(self) -> bool:
+        """Whether it is the one case that stands for its study: neither synthetic nor a further film."""
+        return self.case_id == self.study_id
+
 
 class Cell(NamedTuple):
     """A group of cases that gets its own numbers; `all` and empty mean no restriction."""

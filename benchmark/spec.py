@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

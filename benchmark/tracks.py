@@ -44,6 +44,7 @@ def build(
     own = [_own(studies[study_id], films, spec) for study_id, films in sorted(by_study.items())]
     cases = [
         *within_patient(own, studies, spec),
+        *(case for study_id, films in by_study.items() for case in repeated(studies[study_id], films, spec)),
         *(case for study_id, films in by_study.items() for case in twins(studies[study_id], films)),
         *(case for clean in own if "T5" in clean.tracks for case in degraded(clean, defects)),
     ]
@@ -93,6 +94,14 @@ def _own(study: Study, films: Sequence[LabelledImage], spec: Spec) -> Case:
     film = primary(films, spec)
     clean = ("T4",) if film.split == "test" and film.regime == "high" else ()
     return _case(study, film, study.study_id, TRACKS[film.split] + clean)
+
+
+def repeated(study: Study, films: Sequence[LabelledImage], spec: Spec) -> list[Case]:
+    """Every further film of a training study, to be learned from: without it the study's low film may never be seen."""
+    if films[0].split != "train":
+        return []
+    shown = primary(films, spec)
+    return [_case(study, film, f"{study.study_id}:{film.image_id}", ()) for film in films if film != shown]
 
 
 def twins(study: Study, films: Sequence[LabelledImage]) -> list[Case]:

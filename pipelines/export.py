@@ -32,6 +32,7 @@ COLUMNS = {
     "image_path": "VARCHAR",
     "fingerprint": "VARCHAR",
     "view": "VARCHAR",
+    "other_views": "VARCHAR[]",
     "regime": "VARCHAR",
     "aspects": "VARCHAR[]",
     "defect": "VARCHAR",
@@ -48,7 +49,11 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Materialised:
-    """A built benchmark and what its files repeat."""
+    """A built benchmark and what its files repeat.
+
+    Attributes:
+        views: view position of every film in the catalog, by study and image: films that are not shown are named.
+    """
 
     cases: Sequence[Case]
     paths: Mapping[str, str]
@@ -58,6 +63,7 @@ class Materialised:
     ladder: Ladder
     defects: Sequence[str]
     fingerprints: Mapping[str, str]
+    views: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ def _row(case: Case, benchmark: Materialised) -> dict[str, Any]:
         "image_path": benchmark.paths[case.image_id],
         "fingerprint": benchmark.fingerprints[case.image_id],
         "view": case.view,
+        "other_views": _other_views(case, benchmark.views[case.study_id]),
         "regime": case.regime,
         "aspects": list(case.aspects),
         "defect": case.defect,
@@ -129,6 +136,11 @@ def _row(case: Case, benchmark: Materialised) -> dict[str, Any]:
         **{name: report[name] for name in CONTEXT},
         "covariates": dict(sorted(case.covariates.items())),
     }
+
+
+def _other_views(case: Case, views: Mapping[str, str]) -> list[str]:
+    """Of the study's films that are not shown, one a film."""
+    return sorted(view for image_id, view in views.items() if image_id != case.image_id)
 
 
 def _own_cases(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

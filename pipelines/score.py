@@ -234,7 +234,7 @@ def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], options: 
     references = [case.reference for case in benchmark.scored]
     # The hold-out is scored with the test set's frequencies: T5 is then CIDEr as others compute it.
     population = list({case.study_id: case.reference for case in benchmark.scored if "T5" in case.tracks}.values())
-    train = [case.reference for case in benchmark.cases if case.split == "train"]
+    train = [case.reference for case in benchmark.cases if case.split == "train" and case.own]
     vocabulary = protocol.vocabulary(train) if protocol.minimum_count else None
     shared = (
         references,

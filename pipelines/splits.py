@@ -35,6 +35,10 @@ REPORTS = "SELECT * FROM report ORDER BY study_id"
 DATES = """
 SELECT DISTINCT subject_id, study_date, study_time FROM image WHERE subject_id IS NOT NULL AND study_date IS NOT NULL
 """
+VIEWS = """
+SELECT study_id, image_id, coalesce(nullif(upper(view_position), ''), 'unknown') AS "view"
+FROM image WHERE study_id IS NOT NULL
+"""
 RECIPE = (
     "SELECT recipe_id, json_extract_string(body, '$.policy.name') AS policy FROM recipe ORDER BY used_at DESC LIMIT 1"
 )
@@ -82,6 +86,7 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
             ladder=ladder,
             defects=defects,
             fingerprints={film.image_id: film.fingerprint for film in films},
+            views=_views(rows(store, VIEWS)),
         ),
         out,
         formats,
@@ -121,6 +126,14 @@ def seeded_split(subject: str, spec: Spec) -> str:
             return split
         drawn -= share
     return SHARES[-1][0]
+
+
+def _views(images: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """View position of every film, judged or not, by study and image."""
+    views: dict[str, dict[str, str]] = {}
+    for image in images:
+        views.setdefault(image["study_id"], {})[image["image_id"]] = image["view"]
+    return views
 
 
 def _earliest(dates: list[dict[str, Any]]) -> dict[str, datetime]:

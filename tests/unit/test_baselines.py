@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from lrrg.benchmark.baselines import CONSTANT, NORMAL, RETRIEVAL, TEMPLATE, floors
 from lrrg.benchmark.cases import Case
@@ -7,7 +9,7 @@ from lrrg.benchmark.labeler import label
 def case(number: int, text: str, split: str, view: str = "PA", defect: str = "") -> Case:
     tracks = ("T5",) if split == "test" else ()
     return Case(
-        f"c{number}{defect}",
+        f"s{number}{defect}",
         f"s{number}",
         f"p{number}",
         text,
@@ -30,6 +32,13 @@ def test_floors_learn_from_train_and_never_see_a_test_report():
     assert found[CONSTANT] == [clear, clear]
     assert found[TEMPLATE] == ["The heart is enlarged."] * 2
     assert found[RETRIEVAL] == [ill, ill], "the degraded film is looked up by its clean one"
+
+
+def test_a_further_film_of_a_study_does_not_make_its_report_commoner():
+    train = [case(1, "The lungs are clear.", "train"), case(2, "No acute disease.", "train")]
+    train += [replace(train[0], case_id=f"s1:{n}", image_id=f"j{n}") for n in range(3)]
+    found = floors([*train, case(9, "x", "test")], {}, label)
+    assert found[CONSTANT] == ["No acute disease."], "the shorter of two that occur once"
 
 
 def test_without_training_cases_the_floors_still_answer():

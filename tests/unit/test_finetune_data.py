@@ -198,6 +198,22 @@ def test_paired_copies_are_of_the_steps_own_films_and_twins_come_first():
             assert low == ((12, high.turn, False) if high.film == 0 else (*high[:2], True))
 
 
+def test_paired_steps_show_both_films_of_a_study_where_splits_have_two(splits: Path):
+    config = small(data={"paired": True}, augment={"share": 0.5}, train={"batch_size": 8})
+    films = read_corpus(splits, config).train
+    seen = Counter[str]()
+    for draw in drawn(config, list(films), 100):
+        for high, low in zip(draw.high, draw.low, strict=True):
+            one, other = films[high.film], films[low.film]
+            if one.study_id == other.study_id and not low.spoilt:
+                assert (one.regime, other.regime, one.view) == ("high", "low", other.view)
+                assert one.path != other.path
+                seen["twins"] += 1
+            else:
+                seen["copies" if low.spoilt else "others"] += 1
+    assert min(seen["twins"], seen["copies"], seen["others"]) > 0
+
+
 def test_steps_resume_and_spread_over_processes():
     films, config = examples(9, 5), small(train={"seed": 3})
     straight = Sampler(films, config)

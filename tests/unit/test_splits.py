@@ -9,6 +9,7 @@ from lrrg.benchmark.leaks import LeakError
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.export import CASES, MANIFEST
+from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.splits import materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import SPLITS, judged_store
@@ -41,6 +42,38 @@ def test_every_file_holds_the_same_studies(database: Path, tmp_path: Path):
     assert summary.splits.keys() == {"train", "train_holdout", "validate", "test"}
     assert {(split, track) for split, track, _ in split_rows} >= {("test", "T1"), ("test", "T5"), ("train", "")}
     assert summary.without_target == SPLITS["without_target"]
+
+
+def test_a_case_names_the_views_of_the_studys_other_films(database: Path, tmp_path: Path):
+    copy = tmp_path / "verdicts.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with Store.open(copy) as store:
+        materialise(store, tmp_path / "before", FORMATS, Spec())
+        before = {case["case_id"]: case for case in read_parquet(tmp_path / "before" / CASES)}
+        one = next(case for case in before.values() if case["split"] == "train" and not case["other_views"])
+        row = CatalogRow("unjudged", "unjudged.jpg", one["subject_id"], one["study_id"], "LATERAL", "train", 100, 80)
+        store.add_images(copy.parent / "films", [row])
+        materialise(store, tmp_path / "after", FORMATS, Spec())
+    after = {case["case_id"]: case for case in read_parquet(tmp_path / "after" / CASES)}
+    changed = {case_id for case_id, case in after.items() if case != before[case_id]}
+    assert changed == {one["case_id"]}
+    assert after[one["case_id"]]["other_views"] == ["LATERAL"]
+    asked = [json.loads(line) for line in (tmp_path / "after" / "train.jsonl").read_text().splitlines()]
+    (record,) = [each for each in asked if each["study_id"] == one["study_id"]]
+    assert "Other films of this study, not shown: LATERAL\n" in record["messages"][1]["content"]
+    assert any("not shown: not given\n" in each["messages"][1]["content"] for each in asked)
+
+
+def test_training_has_both_films_of_a_study(database: Path, tmp_path: Path):
+    with Store.open(database) as store:
+        materialise(store, tmp_path, FORMATS, Spec())
+    cases = [case for case in read_parquet(tmp_path / CASES) if case["split"] == "train"]
+    own = {case["study_id"] for case in cases if case["case_id"] == case["study_id"]}
+    further = [case for case in cases if case["case_id"] != case["study_id"]]
+    assert further
+    assert {case["study_id"] for case in further} <= own
+    assert len({case["image_id"] for case in cases}) == len(cases), "each film once"
+    assert len((tmp_path / "train.jsonl").read_text().splitlines()) == len(own), "chat records stay one a study"
 
 
 def test_the_same_database_gives_the_same_bytes(database: Path, tmp_path: Path):

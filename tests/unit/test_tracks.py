@@ -48,6 +48,19 @@ def test_twins_are_the_extremes_of_one_projection():
     assert {case.pair for case in pairs} == {"s1:AP"}
 
 
+def test_a_training_study_brings_all_its_frontal_films_and_no_other_does():
+    films = [film(1, 0), film(1, 1, regime="low"), film(1, 2, view="AP"), film(1, 3, view="LATERAL")]
+    cases = build([replace(each, split="train") for each in films], studies(study(1)), replace(SPEC, holdout=0), [])
+    assert [(case.case_id, case.image_id, case.own) for case in cases] == [
+        ("s1", "i1-0", True),
+        ("s1:i1-1", "i1-1", False),
+        ("s1:i1-2", "i1-2", False),
+    ]
+    assert not any(case.tracks or case.pair for case in cases), "training films are not scored"
+    (alone,) = build([replace(each, split="validate") for each in films], studies(study(1)), SPEC, [])
+    assert alone.own
+
+
 @pytest.mark.parametrize(("day", "labels", "paired"), [(6.9, (1, 0), True), (7.1, (1, 0), False), (1, (1, 1), False)])
 def test_within_patient_pairs_need_days_and_equal_findings(day: float, labels: tuple[int, ...], paired: bool):
     films = [film(1), film(2, regime="low")]
