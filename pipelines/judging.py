@@ -142,8 +142,11 @@ def fitted(policy: Policy, judge: Mapping[str, Any] | None) -> Policy:
 
 
 def under_way(settings: Settings) -> int:
-    """Images that wait for the judge while others are measured: as many as its servers take at once."""
-    return len(settings.judge.urls) * settings.client.concurrency
+    """Images that wait for the judge while others are measured: twice as many as its servers take at once.
+
+    A server decodes a batch in step and gives its replies in bursts; films must be ready to take their places.
+    """
+    return 2 * len(settings.judge.urls) * settings.client.concurrency
 
 
 def prompt_of(settings: Settings, model: str) -> Prompt:

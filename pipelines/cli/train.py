@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     finetune.command()(judge)
     finetune.command()(compare)
     finetune.command("judge-accuracy")(judge_accuracy)
+    finetune.command("judge-parity")(judge_parity)
     app.command(rich_help_panel=PANEL)(generate)
     app.add_typer(finetune, name="finetune", rich_help_panel=PANEL)
 
@@ -107,8 +108,6 @@ def judge_accuracy(
     model: Annotated[
         Path | None, typer.Option(exists=True, help="folder of a judge (default: the shipped one)")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="compare a server of this judge with plain transformers too")] = None,
-    compared: Annotated[int, typer.Option(min=1, help="films to compare the server on")] = 200,
     draws: Annotated[int, typer.Option(min=20, help="bootstrap samples of patients")] = 500,
     as_json: Json = False,
 ) -> None:
@@ -117,14 +116,29 @@ def judge_accuracy(
     from ..extras import require
 
     require("transformers", "train")
-    from ..finetune.judge.accuracy import accuracy, served
+    from ..finetune.judge.accuracy import accuracy
     from ..view import facts, progress, show
 
-    chosen = settings.load()
-    found = accuracy(films, model, chosen.read, progress, draws=draws)
-    if url is not None:
-        found |= served(films, model, url, chosen, compared, progress)
+    found = accuracy(films, model, settings.load().read, progress, draws=draws)
     show(found, as_json) if as_json else facts("judge", found)
+
+
+def judge_parity(
+    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    url: Annotated[str, typer.Option("--judge", metavar="URL", help="server of the judge")],
+    model: Annotated[Path | None, typer.Option(exists=True, help="its folder (default: the shipped one)")] = None,
+    number: Annotated[int, typer.Option(min=1, help="films to compare on")] = 200,
+    as_json: Json = False,
+) -> None:
+    """Compare what a server of the compact judge says with plain transformers on the same folder, film by film."""
+    from .. import settings
+    from ..extras import require
+
+    require("transformers", "train")
+    from ..finetune.judge.parity import parity
+    from ..view import progress, show
+
+    show(parity(films, model, url, settings.load(), number, progress)._asdict(), as_json)
 
 
 def compare(

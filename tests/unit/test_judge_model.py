@@ -81,9 +81,9 @@ def test_training_is_seeded_and_lowers_the_loss_and_the_folder_grades_as_the_jud
     graded = judge.grade(shown)
     judge.save(tmp_path)
     assert np.abs(Judge.load(tmp_path).grade(shown) - graded).max() < 1e-4
-    for index in range(len(shown)):
-        own = Plain(tmp_path).grade([shown.overview[index], *shown.details[index]])
-        assert np.abs(own - graded[index]).max() < 1e-4
+    pictures = [[shown.overview[index], *shown.details[index]] for index in range(len(shown))]
+    for own, served in zip(Plain(tmp_path).say(pictures), graded, strict=True):
+        assert np.abs(own.grades - served).max() < 1e-4
 
 
 def test_a_batch_varies_what_changes_no_grade(views):

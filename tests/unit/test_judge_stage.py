@@ -89,8 +89,8 @@ def test_the_shipped_judge_is_small_and_writes_its_form_unasked():
     assert (SHIPPED / "model.safetensors").stat().st_size < 12_000_000
     chest = to_eight_bit(phantom(3, height=900).stored)
     pictures = [look.pixels for look in looks(Film(chest), 168, 140)]
-    plain = Plain(SHIPPED)
-    assert plain.write(pictures) == answer(list(plain.grade(pictures).argmax(1)))
+    (said,) = Plain(SHIPPED).say([pictures])
+    assert said.text == answer(list(said.grades.argmax(1)))
 
 
 def test_the_shipped_judge_never_saw_the_reporting_half(films_root):

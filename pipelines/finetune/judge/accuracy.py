@@ -1,4 +1,4 @@
-"""`lrrg bench judge-accuracy`: what a compact judge is worth on patients, or a whole source, that it never saw."""
+"""`lrrg finetune judge-accuracy`: what a compact judge is worth on patients, or a whole source, that it never saw."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ....benchmark.degrade import degrade
 from ....benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...errors import SettingsError
 from ...films import labelled_films
-from ...settings import ReadSettings, Settings
+from ...settings import ReadSettings
 from .bases import Base, read_base
 from .evaluate import (
     DRAWS,
@@ -26,7 +26,6 @@ from .evaluate import (
     tempered,
 )
 from .model import Judge
-from .parity import parity
 from .spoil import Spoiled
 from .stage import PATIENTS, TEMPERATURES, Watch
 from .views import DOMAINS, make_views
@@ -86,19 +85,6 @@ def accuracy(
         "unseen": [row for domain in DOMAINS for row in by_defect(strange, domain, UNSEEN)],
         "labels": [row for domain in DOMAINS for row in _labels(plain, films, domain, draws)],
     }
-
-
-def served(root: Path, folder: Path | None, url: str, settings: Settings, number: int, watch: Watch) -> dict[str, Rows]:
-    """Compare a server with plain transformers on labelled films as they came, at most `number`.
-
-    Raises:
-        JudgeUnavailable: nobody serves at `url`.
-    """
-    paths = [film.path for film in labelled_films(root)]
-    chosen = np.random.default_rng(SEED).permutation(len(paths))[:number]
-    with watch("served against plain", len(chosen)) as advance:
-        found = parity([paths[index] for index in chosen], folder or SHIPPED, url, settings, advance)
-    return {"served": [found._asdict()]}
 
 
 def _held_out(folder: Path) -> str | None:

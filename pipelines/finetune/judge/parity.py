@@ -1,7 +1,7 @@
-"""Does the served judge say what its folder says? One film both ways: the agent's node and plain transformers."""
+"""`lrrg finetune judge-parity`: does the served judge say what its folder says, film by film?"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +16,20 @@ from ....agent.server import Limits
 from ....agent.state import ASPECTS, Failure, ImageRef, Reading, State
 from ....prompts import load
 from ....tools.film import Grey
+from ...films import labelled_films
 from ...inspecting import Cut, read_and_look
+from ...serving.models import COMPACT
 from ...settings import Settings
-from ...view import Advance
 from .model import GRADES, PROMPT
-from .plain import Plain
+from .plain import Plain, Said
+from .stage import Watch
 from .views import CROP, OVERVIEW
 
 Floats = NDArray[np.float64]
+SEED = 2026
+"""Of the films drawn."""
+AT_ONCE = 20
+"""Films that are read, asked about and answered together: a bound on memory."""
 
 
 class Parity(NamedTuple):
@@ -40,26 +46,46 @@ class Parity(NamedTuple):
     """Largest difference of an expected severity."""
 
 
-def parity(paths: Sequence[Path], folder: Path, url: str, settings: Settings, advance: Advance) -> Parity:
-    """Grade films both ways.
+def parity(root: Path, folder: Path | None, url: str, settings: Settings, number: int, watch: Watch) -> Parity:
+    """Grade labelled films as they came both ways, at most `number` of them.
+
+    Args:
+        root: folder of films with manifests.
+        folder: of the judge that is served; the shipped one by default.
+        url: of its server.
+        settings: how films are read and the server is talked to.
+        number: of films, drawn at random.
+        watch: shows how far it got.
 
     Raises:
         JudgeUnavailable: nobody serves at `url`.
         ImageError: a film cannot be read.
+        SettingsError: no labelled films in `root`.
     """
-    first = [read_and_look(str(path), settings.read, Cut(OVERVIEW, CROP)) for path in paths]
-    served = asyncio.run(_served(first, url, settings))
-    plain = Plain(folder)
-    same, free, gaps = 0, 0, [0.0]
-    for found, (_, seen) in zip(served, first, strict=True):
-        pictures = [_pixels(png) for png in seen.pictures]
-        free += _is_form(plain.write(pictures))
-        if found is not None:
-            own = plain.grade(pictures)
-            same += bool((own.argmax(1) == found.argmax(1)).all())
-            gaps.append(float(np.abs((own - found) @ np.arange(GRADES)).max()))
-        advance()
-    return Parity(len(paths), sum(found is not None for found in served), free, same, max(gaps))
+    paths = [film.path for film in labelled_films(root)]
+    chosen = [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))[:number]]
+    plain = Plain(folder or COMPACT)
+    served: list[Floats | None] = []
+    said: list[Said] = []
+    with watch("served against plain", len(chosen)) as advance:
+        for part in _parts(chosen):
+            films = [read_and_look(str(path), settings.read, Cut(OVERVIEW, CROP)) for path in part]
+            served += asyncio.run(_served(films, url, settings))
+            said += plain.say([[_pixels(png) for png in seen.pictures] for _, seen in films])
+            advance(len(part))
+    return compare(served, said)
+
+
+def compare(served: Sequence[Floats | None], said: Sequence[Said]) -> Parity:
+    """Hold the served grades against plain transformers'; None stands for a reply of no use."""
+    pairs = [(found, own.grades) for found, own in zip(served, said, strict=True) if found is not None]
+    same = sum(bool((found.argmax(1) == own.argmax(1)).all()) for found, own in pairs)
+    gaps = [float(np.abs((found - own) @ np.arange(GRADES)).max()) for found, own in pairs]
+    return Parity(len(said), len(pairs), sum(_is_form(own.text) for own in said), same, max(gaps, default=0.0))
+
+
+def _parts(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    return (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
 
 
 async def _served(films: Sequence[tuple[Reading, Seen]], url: str, settings: Settings) -> list[Floats | None]:
