@@ -21,7 +21,7 @@ from .engines.local import Local
 from .engines.outcome import stoppable
 from .errors import SettingsError
 from .extras import require
-from .judging import fitted, identify
+from .judging import Warn, fitted, identify, left_out
 from .recipe import Recipe, Run, begin_run, build_recipe
 from .settings import Settings
 from .storage import admit
@@ -69,29 +69,33 @@ def recipe_of(chosen: Policy, judge: Mapping[str, Any] | None = None) -> Recipe:
     return build_recipe(reader=READER_VERSION, tools=TOOLS, policy=json.loads(chosen.canonical()), judge=judge)
 
 
-def _decided_by(settings: Settings) -> tuple[Policy, Recipe]:
-    judge = identify(settings)
-    chosen = fitted(load(settings.agent.policy), judge)
+def _decided_by(settings: Settings, warn: Warn) -> tuple[Policy, Recipe]:
+    judge, known = identify(settings), load(settings.agent.policy)
+    warn(left_out(known, judge))
+    chosen = fitted(known, judge)
     return chosen, recipe_of(chosen, judge)
 
 
-def count_pending(db: Path, settings: Settings, order: Order) -> int:
+def count_pending(db: Path, settings: Settings, order: Order, warn: Warn = lambda lines: None) -> int:
     """Images that `annotate` would take on; changes nothing.
 
     Raises:
         JudgeUnavailable: the judge cannot be reached.
         StoreError: the database cannot be read.
     """
-    _, recipe = _decided_by(settings)
+    _, recipe = _decided_by(settings, warn)
     with Store.open(db, read_only=True) as store:
         return len(_pending(store, recipe, order, shard_folder(db, settings)))
 
 
-def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> Outcome:
+def annotate(
+    db: Path, settings: Settings, order: Order, progress: Progress, warn: Warn = lambda lines: None
+) -> Outcome:
     """Give every pending image its verdict; running it again takes up where it stopped.
 
     A reading stored under another recipe with the same tools is decided on anew without opening the file. What lies
-    in the folder of shard files, from a cluster or from `--shard`, is merged first.
+    in the folder of shard files, from a cluster or from `--shard`, is merged first. `warn` is told, before anything is
+    done, where the policy was fitted to another judge than the one asked.
 
     Raises:
         SettingsError: a shard was ordered from a cluster, which cuts its own, or the cluster's library is missing.
@@ -103,7 +107,7 @@ def annotate(db: Path, settings: Settings, order: Order, progress: Progress) -> 
         ToolError: a tool broke; verdicts finished before it are committed.
     """
     _refuse_shard_of_cluster(settings, order)
-    chosen, recipe = _decided_by(settings)
+    chosen, recipe = _decided_by(settings, warn)
     folder = shard_folder(db, settings)
     with Store.open(db, read_only=order.shard is not None, create=False) as store:
         if order.shard is None:

@@ -13,7 +13,7 @@ from ..agent.scores import Score
 from ..agent.state import Assessment, Failure, ImageRef, Judgement, Reading, Verdict
 from ..tools import TOOLS
 from .errors import SettingsError
-from .judging import open_agent
+from .judging import Warn, identify, left_out, open_agent
 from .places import Location
 from .settings import Settings
 from .worker import Found, ToolError, Work, answer
@@ -23,7 +23,7 @@ BACK: Mapping[Transform, Callable[[float], float]] = {"identity": float, "log": 
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-def explain(image: Location, settings: Settings, view: str | None, tell: Tell) -> None:
+def explain(image: Location, settings: Settings, view: str | None, tell: Tell, warn: Warn = lambda lines: None) -> None:
     """Decide on one file without a database, telling every step as the agent takes it.
 
     Args:
@@ -31,6 +31,7 @@ def explain(image: Location, settings: Settings, view: str | None, tell: Tell) -
         settings: as for a run.
         view: view position (`PA`, `AP`, `LATERAL`, …) where the file does not know it.
         tell: called after each step with its name and what it found, in types that JSON knows.
+        warn: told where the policy was fitted to another judge than the one asked.
 
     Raises:
         PolicyError: the policy does not exist.
@@ -41,6 +42,7 @@ def explain(image: Location, settings: Settings, view: str | None, tell: Tell) -
     chosen = load(settings.agent.policy)
     if view is not None and view.upper() not in chosen.views:
         raise SettingsError(f"--view {view}: no view position of the policy's; choose from {', '.join(chosen.views)}")
+    warn(left_out(chosen, identify(settings)))
     asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings, tell))
 
 

@@ -1,7 +1,7 @@
 """The agent as a run uses it: with its judge, where one is named, and with eyes in the worker processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,10 @@ from .worker import Found, Work, read
 
 COMPACT = "lrrg-judge"
 """What the served names of our own small judges begin with."""
+
+
+Warn = Callable[[Sequence[str]], object]
+"""Tells a person what to know, one line each."""
 
 
 class Ask(Protocol):
@@ -139,6 +143,23 @@ def fitted(policy: Policy, judge: Mapping[str, Any] | None) -> Policy:
     if judge is None:
         return policy.for_judge(None)
     return policy.for_judge(judge["model"], judge["revision"], judge["prompt_sha256"])
+
+
+def left_out(policy: Policy, judge: Mapping[str, Any] | None) -> list[str]:
+    """What to tell a person whose policy was fitted to another judge than this one, which `identify` gave."""
+    known = policy.judge
+    if known is None or judge is None or fitted(policy, judge).judge:
+        return []
+    there, here = (known.model, known.revision), (judge["model"], judge["revision"])
+    asked = _named(*here) if here != there else f"that judge with another prompt, {judge['prompt']}"
+    return [
+        f"policy {policy.name}: how it hears a judge was fitted to {_named(*there)}, and you ask {asked}: that section "
+        "is left out, so quality and regime are the tools' alone; lrrg calibrate fits one to your judge"
+    ]
+
+
+def _named(model: str, revision: str | None) -> str:
+    return f"{model} ({revision or 'revision unknown'})"
 
 
 def under_way(settings: Settings) -> int:

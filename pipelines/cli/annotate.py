@@ -84,7 +84,7 @@ def annotate(
     """Score every pending image of the catalog; the same command resumes after any stop."""
     from .. import settings
     from ..annotate import Order, annotate, count_pending, parse_shard
-    from ..view import progress, show
+    from ..view import progress, show, warn
 
     chosen = settings.load(
         agent={"policy": policy},
@@ -94,9 +94,9 @@ def annotate(
     )
     order = Order(limit, retry_failed, parse_shard(shard) if shard else None)
     if dry_run:
-        show({"pending": count_pending(db, chosen, order)}, as_json)
+        show({"pending": count_pending(db, chosen, order, warn)}, as_json)
         return
-    outcome = annotate(db, chosen, order, progress)
+    outcome = annotate(db, chosen, order, progress, warn)
     show(outcome.counts or {"pending": 0}, as_json)
     raise typer.Exit(outcome.exit_code)
 
@@ -139,7 +139,7 @@ def explain(
         else:
             view.facts(step, found)
 
-    explain(where, chosen, position, tell)
+    explain(where, chosen, position, tell, view.warn)
     if html:
         from ..report.card import write_card
 

@@ -12,10 +12,13 @@ from lrrg.agent.faults import JudgeUnavailable
 from lrrg.agent.state import ASPECTS
 from lrrg.pipelines import settings
 from lrrg.pipelines.annotate import Order, annotate, count_pending
+from lrrg.pipelines.cli import app
 from lrrg.pipelines.engines import Outcome
+from lrrg.prompts import load
 from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.project import Project, policy, start_project, write_films
 from lrrg.tests.scripted import Act, Handler, fails, hangs, resets, says, serving, stops_midway
+from typer.testing import CliRunner
 
 FILMS = 10
 DETAIL = '{"look":"detail","region":"upper left"}'
@@ -250,6 +253,34 @@ def test_a_judge_that_may_not_or_cannot_be_asked_is_said_in_one_line(project, op
     done = project.lrrg("annotate", *options)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert project.query("SELECT count(*) FROM run") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"model": "7B"}, "fitted to 7B (judge), and you ask judge (judge)"),
+        ({"revision": "older"}, "fitted to judge (older), and you ask judge (judge)"),
+        ({"revision": None}, "fitted to judge (revision unknown), and you ask judge (judge)"),
+        ({"prompt_sha256": "0" * 64}, "fitted to judge (judge), and you ask that judge with another prompt"),
+    ],
+)
+def test_a_policy_that_knows_another_judge_is_said_before_any_work(project, changed, said):
+    section = {"model": "judge", "revision": "judge", "prompt_sha256": load("quality_judge.v1").sha256}
+    section |= {"temperatures": {}, "bias": 0.0, "tools": 1.0, "weights": {}, "regimes": {"low": 0.4, "high": 0.7}}
+    project.policy.write_text(json.dumps({**policy(), "judge": section | changed}), encoding="utf-8")
+    film = str(project.films / "film001.jpg")
+    with serving(answers) as server:
+        asking = ["--judge", server.url, "--policy", str(project.policy)]
+        verbs = ["annotate", "--dry-run", "--db", str(project.db)], ["explain", film]
+        done = [CliRunner().invoke(app, [*verb, *asking]) for verb in verbs]
+        alone = CliRunner().invoke(app, ["annotate", "--dry-run", "--db", str(project.db), *asking[2:]])
+    for each in done:
+        assert each.exit_code == 0
+        assert said is None or said in each.stderr
+        assert ("left out" in each.stderr) == (said is not None)
+        assert "left out" not in each.stdout
+    assert alone.stderr == "", "who asks no judge knows that none is heard"
 
 
 def test_explain_shows_what_the_judge_did(project):
