@@ -82,7 +82,7 @@ def judge(
     films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
     out: Annotated[Path, typer.Option("--out", help="folder for the model and the spoiled films")],
     hold_out: Annotated[str | None, typer.Option(metavar="SOURCE", help="leave a whole source out")] = None,
-    spoiled: Annotated[int, typer.Option(min=100, help="films to spoil; each gives two views")] = 9000,
+    spoiled: Annotated[int, typer.Option(min=100, help="films to spoil; each gives two views")] = 6500,
     eyes: Annotated[int, typer.Option(min=1, help="steps for the vision tower")] = 400,
     steps: Annotated[int, typer.Option(min=1, help="steps for the whole model")] = 1600,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,

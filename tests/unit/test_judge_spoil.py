@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 from lrrg.agent.state import ASPECTS
+from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.phantom import phantom
-from lrrg.pipelines.finetune.judge import bases, spoil
+from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
 from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
 from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, make_training, make_views, read_views, vary
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
 from lrrg.tools.looks import looks
+from lrrg.tools.noise import relative
 
 CLEAN = dict.fromkeys(ASPECTS, 0)
 
@@ -72,17 +74,40 @@ def test_what_nobody_knows_stays_unknown_even_spoiled(chest):
     assert made.grades["noise"] == 1
 
 
-def test_films_that_a_reader_did_not_call_good_teach_only_what_is_added(chest):
+def test_what_a_reader_saw_depends_on_what_he_called_the_film(chest):
     assert bases.known(chest, "good") == CLEAN
-    doubted = bases.known(chest, "borderline")
-    assert {aspect for aspect, grade in doubted.items() if grade == UNKNOWN} == set(ASPECTS) - {"noise", "blur"}
+    assert bases.known(chest, "borderline") == CLEAN | {"positioning": UNKNOWN, "artifact": UNKNOWN}
+    assert bases.known(chest, "low")["blur"] == UNKNOWN
 
 
-def test_a_natural_shutter_and_a_flat_film_are_unknown(chest):
+def test_noise_of_the_film_itself_grows_with_the_grade_that_is_added(chest):
+    doses = [spoil.value("quantum_noise", grade, rng(), 0.0) for grade in (1, 2, 3)]
+    noisy = [apply(chest, "quantum_noise", dose, key="k") for dose in doses]
+    measured = [relative(Film(film)) for film in (chest, *noisy)]
+    assert measured == sorted(measured)
+    assert own.noise_grade(Film(chest)) == 0
+    assert own.noise_grade(Film(noisy[-1])) >= 2
+
+
+@pytest.mark.parametrize(("left", "grade"), [(76, 1), (52, 2), (27, 3), (88, UNKNOWN)])
+def test_flat_contrast_of_the_film_itself_has_the_grade_that_is_added(chest, left, grade):
+    assert bases.known(spoil.flatten(chest, left), "good")["exposure"] == grade
+
+
+@pytest.mark.parametrize("tone", [0, 255])
+@pytest.mark.parametrize(("depth", "grade"), [(0.02, UNKNOWN), (0.04, 1), (0.08, 2), (0.14, 3)])
+def test_blades_of_the_film_itself_have_the_grade_that_is_added(chest, tone, depth, grade):
     shut = chest.copy()
-    shut[:, :90] = 0
-    assert bases.known(shut, "good")["collimation"] == UNKNOWN
-    assert bases.known(spoil.flatten(chest, 50), "good")["exposure"] == UNKNOWN
+    shut[:, : round(depth * chest.shape[1])] = tone
+    assert bases.known(shut, "good")["collimation"] == grade
+
+
+def test_air_beside_the_patient_is_no_blade():
+    """A step as sharp as a blade's, but the outside is not of one tone along the film."""
+    film = np.add.outer(np.linspace(0, 60, 512), np.linspace(120, 190, 512)).astype(np.uint8)
+    film[:, :60] = np.linspace(0, 70, 512, dtype=np.uint8)[:, None]
+    assert max(Film(film).field.depths) > 0
+    assert own.shutter_grade(Film(film)) == 0
 
 
 def test_equalisation_hides_flat_contrast_and_nothing_else(films):
@@ -95,6 +120,13 @@ def test_equalisation_hides_flat_contrast_and_nothing_else(films):
     assert [(row.domain, int(grades[at])) for row, grades in zip(views.rows, views.grades, strict=True)] == [
         ("presentation", 2), ("equalised", UNKNOWN), ("presentation", 0), ("equalised", 0),
     ]  # fmt: skip
+
+
+def test_equalisation_hides_contrast_that_was_flat_before(films):
+    flat = films[0]._replace(grades=CLEAN | {"exposure": 2})
+    dark = spoil.spoil(flat.grey, CLEAN, {"exposure": ("over_exposure", 2)}, rng())
+    views = make_views([(flat, spoil.Spoiled(flat.grey, flat.grades, ())), (films[0], dark)])
+    assert views.grades[:, ASPECTS.index("exposure")].tolist() == [2, UNKNOWN, 2, 2]
 
 
 def test_evaluation_sees_what_serving_sees(films):

@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ....agent.state import ASPECTS
 from ....benchmark.phantom import phantom
 from ....tools.depth import to_eight_bit
 from ....tools.film import Domain, Film, Grey
 from ...examples import read_film
 from ...films import LabelledFilm, labelled_films
 from ...settings import ReadSettings
-from .spoil import NONE, ORDINARY_RANGE, UNKNOWN, Grades, grey_range
+from .own import contrast_grade, noise_grade, shutter_grade
+from .spoil import NONE, UNKNOWN, Grades
 
 Part = Literal["train", "validate", "test"]
 PHANTOM = "phantom"
@@ -37,7 +37,7 @@ class Base(NamedTuple):
 
 
 def bases(root: Path, read: ReadSettings) -> list[Base]:
-    """Every labelled film below `root` that may be spoiled, in memory: good ones, and for training borderline ones too.
+    """Every labelled film below `root` that may be spoiled, in memory: good ones, and for training the others too.
 
     Figures are reported on the half of the patients that the project reports on (`LabelledFilm.reporting`), as for
     tools and policy; training sees the other half.
@@ -59,19 +59,20 @@ def phantoms(number: int, *, height: int = 1100) -> Iterator[Base]:
 
 
 def known(grey: Grey, label: str) -> Grades:
-    """Grades of a film that nobody spoiled.
+    """Grades of a film that nobody spoiled: noise, flat contrast and shutters by measure, whoever called it what.
 
-    A reader who called it good saw no defect. Shutters and flat contrast still occur on good films: an aspect that a
-    measure doubts is unknown. Of other films only noise and blur count as absent, which readers hardly ever named.
+    Blur counts as absent unless a reader called the film low; he hardly ever named it. He saw no other defect on good
+    films, and on others he may have: there, positioning and artifacts are unknown.
     """
-    if label != "good":
-        return {aspect: NONE if aspect in ("noise", "blur") else UNKNOWN for aspect in ASPECTS}
-    grades: Grades = dict.fromkeys(ASPECTS, NONE)
-    if max(Film(grey).field.depths) > 0:
-        grades["collimation"] = UNKNOWN
-    if grey_range(grey) < ORDINARY_RANGE:
-        grades["exposure"] = UNKNOWN
-    return grades
+    film = Film(grey)
+    return {
+        "noise": noise_grade(film),
+        "blur": UNKNOWN if label == "low" else NONE,
+        "exposure": contrast_grade(grey),
+        "collimation": shutter_grade(film),
+        "positioning": NONE if label == "good" else UNKNOWN,
+        "artifact": NONE if label == "good" else UNKNOWN,
+    }
 
 
 def drawn_from(films: Sequence[Base], part: Part) -> list[Base]:
@@ -88,7 +89,7 @@ def patients(films: Sequence[Base], *, without: str | None = None) -> dict[str, 
 
 
 def _teaches(film: LabelledFilm) -> bool:
-    return film.label in ("borderline", "") and not film.reporting
+    return not film.reporting
 
 
 def _part(film: LabelledFilm) -> Part:

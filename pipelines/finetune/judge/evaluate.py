@@ -10,7 +10,7 @@ from ....agent.state import ASPECTS
 from ....benchmark.ladder import read_ladder
 from ....benchmark.statistics import Interval, auroc, cluster_bootstrap
 from .bases import Base
-from .spoil import KINDS, SEVERE, Spoiled, draw, spoil
+from .spoil import KINDS, NONE, SEVERE, UNKNOWN, Spoiled, draw, spoil
 from .views import Row, Views
 
 Floats = NDArray[np.float64]
@@ -71,6 +71,8 @@ def _steps() -> list[tuple[str, tuple[str, int]]]:
 def by_aspect(graded: Graded, domain: str, *, draws: int = DRAWS, source: str | None = None) -> Rows:
     """One row an aspect: AUROC of the expected severity for present against absent, and at each severity; errors.
 
+    What a film brought along counts as present (`own.py`); `auroc_added` counts only what was added.
+
     Args:
         graded: spoiled films.
         domain: `presentation`, `equalised` or `both`.
@@ -90,6 +92,8 @@ def _aspect(graded: Graded, index: int, domain: str, draws: int, of: NDArray[np.
     patients = np.array([row.patient for row in graded.views.rows])[chosen]
     row: dict[str, Any] = {"aspect": ASPECTS[index], "domain": domain, "views": len(truth)}
     row["auroc"] = area(severity, truth > 0, patients, draws)
+    added = _added(graded.views.rows, ASPECTS[index])
+    row["auroc_added"] = auroc(graded.severity[of & (added >= 0), index], added[of & (added >= 0)] > 0)
     for grade in (1, 2, 3):
         either = (truth == 0) | (truth == grade)
         row[f"auroc_{grade}"] = auroc(severity[either], truth[either] > 0)
@@ -99,8 +103,21 @@ def _aspect(graded: Graded, index: int, domain: str, draws: int, of: NDArray[np.
     return row
 
 
+def _added(rows: Sequence[Row], aspect: str) -> NDArray[np.int8]:
+    """1 where a defect of the aspect was added, 0 where not, whatever the film brought along; -1 if it cannot show."""
+
+    def added(row: Row) -> int:
+        if aspect == "exposure" and row.domain == "equalised" and "low_contrast" in row.defects:
+            return UNKNOWN
+        return int(any(read_ladder()[name].aspect == aspect for name in row.defects))
+
+    return np.array([added(row) for row in rows], np.int8)
+
+
 def area(scores: Floats, positive: NDArray[np.bool_], patients: NDArray[np.str_], draws: int) -> Interval:
-    """AUROC with the interval over patients."""
+    """AUROC with the interval over patients; NaN where a class is empty."""
+    if positive.all() or not positive.any():
+        return Interval(float("nan"), float("nan"), float("nan"))
 
     def statistic(rows: NDArray[np.intp]) -> float:
         return auroc(scores[rows], positive[rows])
@@ -116,7 +133,7 @@ def ece(probability: Floats, present: NDArray[np.bool_]) -> float:
 
 
 def by_defect(graded: Graded, domain: str, defects: Sequence[str] = TAUGHT) -> Rows:
-    """One row a defect: AUROC of its aspect's expected severity against clean films, by grade."""
+    """One row a defect: AUROC of its aspect's expected severity against films without it, by grade."""
     return [_defect(graded, domain, name) for name in defects]
 
 
@@ -125,7 +142,7 @@ def _defect(graded: Graded, domain: str, name: str) -> dict[str, Any]:
     index = ASPECTS.index(aspect)
     grades, severity = graded.views.grades[:, index], graded.severity[:, index]
     usable = _in_domain(rows, domain) & (grades >= 0)
-    clean = usable & np.array([not row.defects for row in rows])
+    clean = usable & (grades == NONE) & np.array([not row.defects for row in rows])
     spoiled = usable & np.array([row.defects == (name,) for row in rows])
     found: dict[str, Any] = {"aspect": aspect, "defect": name, "domain": domain}
     for grade in (1, 2, 3):

@@ -26,8 +26,8 @@ SATURATED: Mapping[int, tuple[float, float]] = {1: (0.04, 0.09), 2: (0.12, 0.20)
 """Part of the central field that an exposure error newly saturates, by grade."""
 RANGE: Mapping[int, tuple[float, float]] = {1: (68.0, 84.0), 2: (44.0, 60.0), 3: (18.0, 36.0)}
 """Grey levels between the 5th and 95th percentile of the central field that low contrast leaves, by grade."""
-ORDINARY_RANGE = 92.0
-"""Grey levels from which contrast is ordinary: 98 of 100 films that a reader called good have more."""
+SATURATING = frozenset({"under_exposure", "over_exposure"})
+"""Defects of exposure that survive equalisation."""
 INVISIBLE = (0.6, 1.3)
 """Sigmas (pixels of a film of 3056) of a blur that nobody sees; it teaches that grain laid anew is no blur."""
 INVISIBLE_SHARE = 0.5
@@ -55,7 +55,7 @@ KINDS: Mapping[str, Sequence[tuple[str, float]]] = {
     "noise": (("quantum_noise", 1.0),),
     "blur": (("defocus", 0.5), ("motion", 0.5)),
     "exposure": (("under_exposure", 0.35), ("over_exposure", 0.35), ("low_contrast", 0.3)),
-    "collimation": (("shutter", 0.8), ("cut_off", 0.2)),
+    "collimation": (("shutter", 0.7), ("cut_off", 0.3)),
     "positioning": (("tilt", 0.7), ("inversion", 0.1), ("rotation_90", 0.1), ("rotation_180", 0.1)),
     "artifact": (("overlay_text", 0.4), ("grid_lines", 0.3), ("jpeg", 0.3)),
 }
@@ -114,7 +114,7 @@ def _key(rng: np.random.Generator) -> str:
 
 
 def _apply(grey: Grey, defect: str, grade: int, rng: np.random.Generator, spread: float) -> Grey:
-    if defect in ("under_exposure", "over_exposure"):
+    if defect in SATURATING:
         return expose(grey, defect, rng.uniform(*SATURATED[grade]))
     if defect == "low_contrast":
         return flatten(grey, rng.uniform(*RANGE[grade]))

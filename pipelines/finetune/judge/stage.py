@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import process_time
 from typing import Any, NamedTuple
 
 import torch
@@ -13,10 +14,10 @@ from ...errors import SettingsError
 from ...settings import ReadSettings
 from ...view import Advance
 from .bases import Base, bases, drawn_from, patients, phantoms
-from .evaluate import Graded, mixed, temperatures
+from .evaluate import Graded, by_aspect, mixed, temperatures
 from .model import Judge
 from .train import Schedule, sample, train
-from .views import make_training, make_views
+from .views import Views, make_training, make_views
 
 TEMPERATURES = "temperatures.json"
 PATIENTS = "patients.json"
@@ -35,8 +36,8 @@ class Plan:
         seed: of everything random.
     """
 
-    spoiled: int = 9000
-    phantoms: int = 24
+    spoiled: int = 6500
+    phantoms: int = 36
     hold_out: str | None = None
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)
@@ -80,14 +81,23 @@ def make_judge(
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
     views = views.without(plan.hold_out)
     judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
+    unseen, curve, began = _validation(found, plan), [], process_time()
     with watch("train the judge", plan.schedule.steps) as advance:
-        train(judge, views, plan.schedule, seed=plan.seed, advance=advance)
+
+        def check(step: int) -> None:
+            if unseen:
+                areas = _areas(Graded(unseen, judge.grade(unseen)))
+                curve.append({"step": step, **areas})
+                advance(0, **{f"{name}_per_mille": round(1000 * area) for name, area in areas.items()})
+
+        train(judge, views, plan.schedule, seed=plan.seed, advance=advance, check=check)
+    seconds = round(process_time() - began)
     folder = out / "model"
     judge.save(folder)
-    warmth = _temperatures(judge, found, plan)
+    warmth = temperatures(Graded(unseen, judge.grade(unseen))) if unseen else {}
     _note(folder / TEMPERATURES, warmth)
     _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found, without=plan.hold_out)})
-    _note(folder / "training.json", asdict(plan))
+    _note(folder / "training.json", {**asdict(plan), "cpu_seconds": seconds, "curve": curve})
     return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()), warmth)
 
 
@@ -99,13 +109,17 @@ def _check(root: Path, found: Sequence[Base], chosen: Sequence[Base], plan: Plan
         raise SettingsError(f"{root}: fewer than {FEWEST} good films to train on; add films or phantoms")
 
 
-def _temperatures(judge: Judge, found: Sequence[Base], plan: Plan) -> dict[str, float]:
-    """From patients that neither training nor any figure sees; all 1 where there are none."""
+def _validation(found: Sequence[Base], plan: Plan) -> Views | None:
+    """Spoiled films of patients that neither training nor any figure sees; None where there are none."""
     films = [
         film for film in found if film.part == "validate" and film.label == "good" and film.source != plan.hold_out
     ]
-    views = make_views(mixed(films, seed=plan.seed + 1)) if films else None
-    return temperatures(Graded(views, judge.grade(views))) if views else {}
+    return make_views(mixed(films, seed=plan.seed + 1)) if films else None
+
+
+def _areas(graded: Graded) -> dict[str, float]:
+    """AUROC of every aspect."""
+    return {row["aspect"]: round(row["auroc"].value, 3) for row in by_aspect(graded, "both", draws=1)}
 
 
 def _note(path: Path, found: Any) -> None:

@@ -1,7 +1,8 @@
 """Training of the compact judge: first its eyes, then the whole of it."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ class Schedule:
     glance: float = 0.5
     """Weight of the plain head's loss beside the reply's."""
     averaging: float = 0.998
+    check: int = 400
+    """Steps between looks at films that training does not see."""
     compiled: bool = field(default_factory=lambda: shutil.which("g++") is not None)
     """A quarter faster, where there is a compiler."""
 
@@ -60,7 +63,13 @@ class Batch(NamedTuple):
     grades: Tensor
 
 
-def train(judge: Judge, views: Views, schedule: Schedule, *, seed: int, advance: Advance) -> Judge:
+Check = Callable[[int], None]
+"""Told the number of a step while the judge is the average that it would end as."""
+
+
+def train(
+    judge: Judge, views: Views, schedule: Schedule, *, seed: int, advance: Advance, check: Check | None = None
+) -> Judge:
     """Train a judge in place; equal arguments give an equal judge on one kind of processor.
 
     Args:
@@ -69,6 +78,7 @@ def train(judge: Judge, views: Views, schedule: Schedule, *, seed: int, advance:
         schedule: steps and rates.
         seed: of the order of the views and of what is varied in them.
         advance: told of every step.
+        check: called every `schedule.check` steps in which the whole judge learns.
     """
     rng = np.random.default_rng(seed)
     judge.train()
@@ -94,7 +104,7 @@ def train(judge: Judge, views: Views, schedule: Schedule, *, seed: int, advance:
     _stage(eyed, eyes, schedule.eyes, views, schedule, rng, advance)
     slow = schedule.tower_rate
     spoken = Rates([(judge.tower.embedding, 0.3 * slow), (sides, slow), (language, 1.0)], schedule.rate)
-    _stage(spoken, whole, schedule.whole, views, schedule, rng, advance)
+    _stage(spoken, whole, schedule.whole, views, schedule, rng, advance, check)
     return judge.eval()
 
 
@@ -129,6 +139,7 @@ def _stage(
     schedule: Schedule,
     rng: np.random.Generator,
     advance: Advance,
+    check: Check | None = None,
 ) -> None:
     """Take `steps` steps; the parameters end as their running average."""
     parameters = [each for module, _ in rates.modules for each in module.parameters()]
@@ -147,9 +158,25 @@ def _stage(
         for mean, each in zip(average, parameters, strict=True):
             mean.lerp_(each.detach(), 1 - keep)
         advance(loss_per_mille=round(1000 * loss.item()))
-    with torch.no_grad():
-        for each, mean in zip(parameters, average, strict=True):
-            each.copy_(mean)
+        if check and (step + 1) % schedule.check == 0:
+            with _as(parameters, average):
+                check(step + 1)
+    _copy(average, parameters)
+
+
+@contextmanager
+def _as(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    """The parameters have other values for a while."""
+    kept = [each.detach().clone() for each in parameters]
+    _copy(values, parameters)
+    yield
+    _copy(kept, parameters)
+
+
+@torch.no_grad()
+def _copy(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
+    for each, value in zip(parameters, values, strict=True):
+        each.copy_(value)
 
 
 def _pace(step: int, steps: int) -> float:

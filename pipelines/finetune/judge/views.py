@@ -16,8 +16,8 @@ from ....benchmark.mimic import as_mimic
 from ....tools.film import Domain, Film, Grey
 from ....tools.looks import REGIONS, looks, region
 from ...view import Advance
-from .bases import Base
-from .spoil import ORDINARY_RANGE, UNKNOWN, Grades, Spoiled, draw, grey_range, spoil
+from .bases import Base, known
+from .spoil import NONE, SATURATING, UNKNOWN, Grades, Spoiled, draw, spoil
 
 DOMAINS: tuple[Domain, Domain] = ("presentation", "equalised")
 OVERVIEW = 168
@@ -138,7 +138,7 @@ class _Made(NamedTuple):
 
 def _both(film: Base, found: Spoiled) -> list[tuple[_Made, Domain]]:
     """The spoiled film as it is and as MIMIC-CXR-JPG would hold it; equalisation hides flat contrast."""
-    hidden = "low_contrast" in found.defects or (found.grades["exposure"] == UNKNOWN)
+    hidden = found.grades["exposure"] != NONE and not SATURATING & set(found.defects)
     grades = {**found.grades, "exposure": UNKNOWN} if hidden else found.grades
     equalised = _Made(Film(as_mimic(found.grey), "equalised"), grades, found.defects)
     if film.domain == "equalised":
@@ -151,11 +151,9 @@ def _grades(rows: Sequence[Row]) -> NDArray[np.int8]:
 
 
 def _random(film: Base, rng: np.random.Generator) -> Spoiled:
+    """Spoil another export of a film, whose noise, contrast and blades are not those of the first."""
     clean = vary(film.grey, rng)
-    grades = dict(film.grades)
-    if grey_range(clean) < ORDINARY_RANGE:
-        grades["exposure"] = UNKNOWN
-    return spoil(clean, grades, draw(rng), rng)
+    return spoil(clean, known(clean, film.label), draw(rng), rng)
 
 
 def vary(grey: Grey, rng: np.random.Generator) -> Grey:
