@@ -93,5 +93,6 @@ def _no_harm(metric: Metric, reference: Sums, model: Sums, draws: int, seed: int
     """Difference to the reference, its interval, and the one-sided p-value of being worse by the margin."""
     theirs, ours = draw([reference, model], metric.value, draws=draws, seed=seed)
     difference = ours - theirs
-    worse = int((difference[1:] <= -MARGIN).sum())
+    # A draw in which a model has no score speaks for nobody: it must not count as one without harm.
+    worse = int((~(difference[1:] > -MARGIN)).sum())
     return interval(difference), (1 + worse) / (1 + draws)

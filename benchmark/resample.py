@@ -60,14 +60,18 @@ def draw(conditions: Sequence[Sums], score: Score, *, draws: int = 10_000, seed:
     """
     patients = len(conditions[0])
     rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK_VALUES // max(1, patients))
-    sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
     parts = [[score(sums.sum(0, keepdims=True))] for sums in conditions]
-    for size in sizes:
+    for size in _chunks(draws, patients):
         weights = rng.multinomial(patients, np.full(patients, 1 / patients), size=size).astype(float)
         for sums, drawn in zip(conditions, parts, strict=True):
             drawn.append(score(weights @ sums))
     return [np.concatenate(drawn) for drawn in parts]
+
+
+def _chunks(draws: int, patients: int) -> list[int]:
+    """Draws to hold at once."""
+    chunk = max(1, CHUNK_VALUES // max(1, patients))
+    return [min(chunk, draws - start) for start in range(0, draws, chunk)]
 
 
 def interval(drawn: Drawn, level: float = 0.95) -> Interval:
@@ -100,8 +104,11 @@ def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, s
     total, difference = first.sum(0) + second.sum(0), second - first
     observed = abs(float(score(second.sum(0)) - score(first.sum(0))))
     rng = np.random.default_rng(seed)
-    swapped = rng.integers(0, 2, size=(draws, len(first))).astype(float) @ difference + first.sum(0)
-    return _p_value(np.abs(score(swapped) - score(total - swapped)), observed)
+    drawn: list[Drawn] = []
+    for size in _chunks(draws, len(first)):
+        swapped = rng.integers(0, 2, size=(size, len(first))).astype(float) @ difference + first.sum(0)
+        drawn.append(np.abs(score(swapped) - score(total - swapped)))
+    return _p_value(np.concatenate(drawn), observed)
 
 
 def _p_value(drawn: NDArray[np.float64], observed: float) -> float:

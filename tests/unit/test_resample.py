@@ -36,6 +36,22 @@ def test_same_seed_same_interval_whatever_the_chunks(monkeypatch):
     assert np.allclose(whole, chunked)
 
 
+def test_swapping_in_chunks_gives_the_same_p_value_in_less_memory(monkeypatch):
+    rng = np.random.default_rng(2)
+    first, second = (np.column_stack([rng.normal(side, 1, 200), np.ones(200)]) for side in (0, 0.15))
+    whole = swap_test(first, second, mean, draws=1001, seed=4)
+    assert 0.01 < whole < 0.9
+    shapes = []
+
+    def watched(sums):
+        shapes.append(sums.shape)
+        return mean(sums)
+
+    monkeypatch.setattr("lrrg.benchmark.resample.CHUNK_VALUES", 2000)
+    assert swap_test(first, second, watched, draws=1001, seed=4) == whole
+    assert max(shape[0] for shape in shapes if len(shape) == 2) == 10
+
+
 def test_paired_conditions_share_their_draws():
     statistics, names = cohort(np.random.default_rng(0), 60)
     sums = by_patient(statistics, names, sorted(set(names))).sums

@@ -134,6 +134,17 @@ def test_endpoints_claim_nothing_for_an_equal_model():
     assert first.p_holm > 0.05
 
 
+def test_endpoints_claim_nothing_where_no_report_has_a_finding():
+    cases, _ = synthetic(np.random.default_rng(4), 40, loss=0.5, keeps=0.0)
+    nothing = [""] * len(cases)
+    corpora = {model: Corpus(nothing, nothing, label_by_name) for model in ("sft", "dual")}
+    found = primary_endpoints(
+        corpora, cases, group(cases), reference="sft", unseen=frozenset({"blur"}), draws=100, seed=0
+    )
+    assert [each.endpoint for each in found] == ["P1", "P2"]
+    assert all(np.isnan(each.value) and each.p_holm == 1 for each in found)
+
+
 def test_cells_hold_every_view_and_defect():
     case = Case("a", "s", "p", "", ("T1", "T5"), "low", view="AP", aspects=("blur",))
     assert set(group([case])) == {
