@@ -216,12 +216,13 @@ def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
         for number, line in enumerate(lines, 1):
             try:
                 record = json.loads(line)
-                if not (isinstance(record["case_id"], str) and isinstance(record["text"], str)):
-                    raise TypeError("case_id and text are strings")
-                answers.append((record["case_id"], record["text"]))
-                models.add(record.get("model") or path.stem)
+                answer, model = (record["case_id"], record["text"]), record.get("model") or path.stem
+                if not all(isinstance(each, str) for each in (*answer, model)):
+                    raise TypeError("case_id, text and model are strings")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise SettingsError(f"{path}:{number}: expected a JSON object with case_id and text") from error
+            answers.append(answer)
+            models.add(model)
     if len(models) > 1:
         raise SettingsError(f"{path}: holds several models ({', '.join(sorted(models))}); give each model one file")
     return (models.pop() if models else path.stem), answers

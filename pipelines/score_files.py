@@ -46,6 +46,19 @@ def _table_row(row: Row, scores: Scores) -> tuple[Any, ...]:
     return (*row[:8], *values, *size, scores.signature)
 
 
+def prepare(out: Path, db: Path | None) -> None:
+    """See that `save` will be able to write, before minutes of scoring rather than after them.
+
+    Raises:
+        OSError: the folder cannot be made.
+        StoreError: the database cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if db is not None:
+        with Store.open(db, create=False):
+            pass
+
+
 def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Path]:
     """Write tables and figures to `out`, and the scores to `db` where one is named; returns the files' paths.
 
@@ -53,7 +66,8 @@ def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Pat
         scores: what was found.
         out: folder for `scores.parquet`, `report.md`, `card.json`, `per_case.parquet` and figures.
         db: database whose table `scores` is replaced.
-        share: leave out what names a study, so that the folder may leave the machine.
+        share: leave out what names a study, so that the folder may leave the machine; an earlier table of the
+            cases in it is removed.
 
     Raises:
         StoreError: the disk is full, or the database is in use.
@@ -63,9 +77,12 @@ def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Pat
     write_parquet(files[0], COLUMNS, table_rows(scores))
     files[1].write_text(markdown(scores), encoding="utf-8")
     files[2].write_text(json.dumps(card(scores), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    if not share:
-        files.append(out / "per_case.parquet")
-        write_parquet(files[-1], CASE_COLUMNS, scores.per_case)
+    per_case = out / "per_case.parquet"
+    if share:
+        per_case.unlink(missing_ok=True)
+    else:
+        files.append(per_case)
+        write_parquet(per_case, CASE_COLUMNS, scores.per_case)
     if db is not None:
         with Store.open(db, create=False) as store:
             store.replace_scores(table_rows(scores))
@@ -80,7 +97,7 @@ def card(scores: Scores) -> dict[str, Any]:
         "options": asdict(scores.options),
         "manifest": {key: scores.manifest[key] for key in sorted(scores.manifest.keys() - {"files"})},
         "models": list(scores.models),
-        "endpoints": [each._asdict() for each in scores.endpoints],
+        "endpoints": [_finite(each._asdict()) for each in scores.endpoints],
         "headline": [_finite(row._asdict()) for row in scores.rows if row.metric in headline and row.track == "T5"],
         "suppressed_cells": len(scores.sizes.keys() - scores.shown),
     }

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def splits(
     db: Annotated[Path, typer.Option("--db", help="database with verdicts and reports")],
-    out: Annotated[Path, typer.Option("--out", help="folder for the benchmark's files")],
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="folder for the benchmark's files")],
     formats: Annotated[str, typer.Option("--format", help="any of parquet,r2gen,sharegpt")] = "parquet,r2gen,sharegpt",
     seed: Annotated[str, typer.Option(help="of the hold-out, and of splits that no data set publishes")] = "lrrg-v1",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -44,7 +44,7 @@ def splits(
 
 def score(
     splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
-    out: Annotated[Path, typer.Option("--out", help="folder for tables and figures")],
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="folder for tables and figures")],
     predictions: Annotated[
         list[Path] | None, typer.Option("--predictions", help="JSONL with case_id and text; repeatable; none: floors")
     ] = None,
@@ -70,12 +70,13 @@ def score(
     from ..model_metrics import sources
     from ..score import Options
     from ..score import score as score_all
-    from ..score_files import card, save
+    from ..score_files import card, prepare, save
     from ..view import out as console
     from ..view import progress, show
 
     options = Options(protocol=protocol, reference=reference, draws=draws)
     outside = sources(chexbert, radeval, bridge_python, llm_judge, llm_judge_model)
+    prepare(out, db)
     with progress("score", None if outside else len(METRICS)) as advance:
         scores = score_all(splits, predictions or [], options, advance, outside)
     for path in save(scores, out, db=db, share=share):

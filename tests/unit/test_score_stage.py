@@ -11,14 +11,16 @@ from lrrg.benchmark.cases import PredictionError
 from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
 from lrrg.benchmark.tokens import COMPLETE
-from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.cli import app
+from lrrg.pipelines.errors import SettingsError, StoreError
 from lrrg.pipelines.export import CASES
 from lrrg.pipelines.figures import draw
 from lrrg.pipelines.score import Options, make_signature, read_benchmark, read_predictions, score
-from lrrg.pipelines.score_files import save
+from lrrg.pipelines.score_files import card, save
 from lrrg.pipelines.splits import materialise
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import judged_store
+from typer.testing import CliRunner
 
 OPTIONS = Options(reference="sft", draws=100)
 
@@ -88,6 +90,28 @@ def test_shared_files_name_no_study(world, written):
     for path in written["shared"].iterdir():
         content = path.read_bytes()
         assert not any(each in content for each in ids | references), path.name
+
+
+def test_sharing_into_a_folder_takes_an_earlier_table_of_cases_away(scores, tmp_path: Path):
+    save(scores, tmp_path, db=None, share=False)
+    assert (tmp_path / "per_case.parquet").exists()
+    assert tmp_path / "per_case.parquet" not in save(scores, tmp_path, db=None, share=True)
+    assert not (tmp_path / "per_case.parquet").exists()
+
+
+def test_the_card_is_json_where_an_endpoint_has_no_value(scores):
+    nothing = [each._replace(value=float("nan"), p_value=float("nan")) for each in scores.endpoints]
+    assert nothing
+    text = json.dumps(card(replace(scores, endpoints=nothing)), allow_nan=False)
+    assert all(each["value"] is None for each in json.loads(text)["endpoints"])
+
+
+def test_where_results_cannot_be_written_is_said_before_anything_is_scored(world, tmp_path: Path):
+    (tmp_path / "text").write_text("no database")
+    command = ["score", "--splits", str(tmp_path / "none"), "--out"]
+    with pytest.raises(StoreError, match="not a DuckDB database"):
+        CliRunner().invoke(app, [*command, str(tmp_path), "--db", str(tmp_path / "text")], catch_exceptions=False)
+    assert CliRunner().invoke(app, [*command, str(tmp_path / "text")]).exit_code == 2
 
 
 def test_the_report_says_which_gaps_are_effects(scores, written):
@@ -188,6 +212,7 @@ def test_figures_draw_an_estimate_outside_its_interval(scores, tmp_path: Path):
         b'{"case_id": "a", "text": null}',
         b'{"case_id": ["a"], "text": "clear"}',
         b'{"case_id": "a", "text": "\xff"}',
+        b'{"case_id": "a", "text": "clear", "model": 5}',
     ],
 )
 def test_a_line_that_is_no_prediction_is_named(tmp_path: Path, line: bytes):
