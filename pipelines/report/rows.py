@@ -1,5 +1,6 @@
 """The films a page lists one by one: all of a small archive, the most telling ones of a large one."""
 
+import json
 from typing import Any, NamedTuple
 
 from ...agent.policy import Policy, assess
@@ -51,7 +52,7 @@ WITH picked AS (
 SELECT
     n.place, l.image_id, l.path, l.subject_id, l.view_position, l.official_split, l.status, l.regime, l.quality,
     [{_SEVERITIES}] AS severities, l.route, l.judge_confidence, l.rationale, v.error_code, v.error_detail, c.why,
-    v.intensity_domain, v."view", v.measures, r.path AS root
+    v.intensity_domain, v."view", v.measures, v.judge_steps, r.path AS root
 FROM chosen AS c
 JOIN labels AS l USING (image_id)
 JOIN numbered AS n USING (image_id)
@@ -83,8 +84,9 @@ def listed(store: Store, policy: Policy) -> Listed:
 
 
 def _explained(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
-    """The row with what adds most to low quality in place of all its measures."""
+    """The row with what adds most to low quality in place of all its measures, and what the judge looked at."""
     values, domain, view = row.pop("measures"), row["intensity_domain"], row.pop("view")
+    steps = json.loads(row.pop("judge_steps") or "[]")
     top: list[tuple[str, float, float, float]] = []
     if values and domain:
         said = assess(policy, values, domain, view)
@@ -92,7 +94,7 @@ def _explained(row: dict[str, Any], policy: Policy) -> dict[str, Any]:
         most = sorted(added.items(), key=lambda item: -item[1])[:TOP]
         top = [(name, _short(values[name]), _short(said.z[name]), _short(by)) for name, by in most if by > LEAST]
     quality = None if row["quality"] is None else _short(row["quality"])
-    return {**row, "quality": quality, "top": top}
+    return {**row, "quality": quality, "top": top, "steps": steps}
 
 
 def _short(value: float) -> float:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lrrg.agent.forms import Detail
 from lrrg.agent.policy import Policy, assess, load
-from lrrg.agent.state import ASPECTS, Verdict
+from lrrg.agent.state import ASPECTS, Judgement, Ruling, Step, Verdict
 from lrrg.pipelines import bench_sql, settings
 from lrrg.pipelines.agreement import agreement
 from lrrg.pipelines.annotate import recipe_of
@@ -260,6 +261,21 @@ def test_a_judges_films_are_compared_with_the_tools_and_keep_their_regime(browse
     }""")
     assert moved[0] == 20
     assert moved[1] < 40
+    assert made.complaints == []
+    made.context.close()
+
+
+def test_a_judged_film_shows_the_looks_that_the_judge_asked_for(browser: Browser, tmp_path: Path):
+    step = Step(Detail(look="detail", region="upper left"), "The upper left ninth.")
+    said, ruled = dict.fromkeys(ASPECTS, (1.0, 0.0, 0.0, 0.0)), dict.fromkeys(ASPECTS, Ruling(0, "tools"))
+    told = Judgement("all", (step,), said, 1.0, {}, ruled, contested=False)
+    films = [replace(stored.verdict("judged", 1), route="judge", judgement=told), stored.verdict("clear", 2)]
+    made = Opened(browser, annotated(tmp_path / "looks.duckdb", films))
+    for row in made.page.locator("#table .row").all():
+        row.click()
+        asked = "detail, upper left: The upper left ninth." in made.page.inner_text("#film")
+        assert asked == ("judged" in made.page.inner_text("#film h3"))
+        made.page.keyboard.press("Escape")
     assert made.complaints == []
     made.context.close()
 

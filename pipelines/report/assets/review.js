@@ -95,6 +95,21 @@ function verdictPart(row) {
       row.error_code ? `${row.error_code}: ${row.error_detail}` : `${row.rationale} (${row.route})`,
     ),
     row.error_code ? null : contributions(row.top),
+    row.steps.length ? looks(row.steps) : null,
+  );
+}
+
+/** What the judge asked to see before it graded, and what it was told. */
+function looks(steps) {
+  return el(
+    "div",
+    { class: "looks" },
+    el("p", { class: "note" }, "The judge looked closer before it graded:"),
+    el(
+      "ol",
+      {},
+      ...steps.map(({ asked, told }) => el("li", {}, el("b", {}, [asked.look, asked.region].filter(Boolean).join(", ")), `: ${told}`)),
+    ),
   );
 }
 
