@@ -14,8 +14,8 @@ class Spec:
     Attributes:
         version: of the rules in this package; a change of rules is a new version.
         target: report section to be generated.
-        projections: view positions a report is generated from, the preferred first; the last two are what PadChest and
-            IU X-ray call a supine and any frontal film.
+        projections: view positions a report is generated from, the preferred first; the last two are what some catalogs
+            call a supine and any frontal film.
         holdout: fraction of train patients kept aside for evaluation, half of it patients with a low-quality film.
         pair_days: largest distance of the two studies of a within-patient pair, in days.
         synthetic: defects of the synthetic track; empty takes every one of the ladder that has degrees.

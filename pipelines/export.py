@@ -22,6 +22,10 @@ from .store import write_parquet
 FORMATS = ("parquet", "r2gen", "sharegpt")
 CASES, MANIFEST = "cases.parquet", "manifest.json"
 R2GEN_SPLITS = {"train": "train", "validate": "val", "test": "test"}
+ANNOTATION, DATASETS = "annotation.json", "dataset_info.json"
+CHATS = ("train", "train_holdout", "validate", "test")
+FURTHER = {ANNOTATION, DATASETS, *(f"{split}.jsonl" for split in CHATS)}
+"""Files beside the cases, by the formats asked for."""
 COLUMNS = {
     "case_id": "VARCHAR",
     "split": "VARCHAR",
@@ -78,7 +82,8 @@ class Exported:
 def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Exported:
     """Write the benchmark to the folder `out`.
 
-    Parquet is always written: it is what scoring reads.
+    Parquet is always written: it is what scoring reads. Files of an earlier benchmark that are not written anew go:
+    its hold-out was another one, and who trained on them would train on patients of this one's.
 
     Raises:
         SettingsError: an unknown format.
@@ -86,6 +91,8 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
     if unknown := set(formats) - set(FORMATS):
         raise SettingsError(f"--format {','.join(sorted(unknown))}: choose from {','.join(FORMATS)}")
     out.mkdir(parents=True, exist_ok=True)
+    for name in FURTHER & _described(out):
+        (out / name).unlink(missing_ok=True)
     rows = [_row(case, benchmark) for case in benchmark.cases]
     written = [out / CASES]
     write_parquet(out / CASES, COLUMNS, [tuple(row.values()) for row in rows])
@@ -97,6 +104,14 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
     exported = Exported(hashes, studies_hash(benchmark.cases), cases_hash(rows))
     _write_json(out / MANIFEST, _manifest(benchmark, exported))
     return exported
+
+
+def _described(out: Path) -> set[str]:
+    """Files that the manifest in a folder names; none where there is no manifest of ours."""
+    try:
+        return set(json.loads((out / MANIFEST).read_text(encoding="utf-8"))["files"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def studies_hash(cases: Iterable[Case]) -> str:
@@ -156,7 +171,7 @@ def _r2gen(rows: Sequence[Mapping[str, Any]], out: Path) -> Path:
             split = R2GEN_SPLITS[row["split"]]
             item = {"id": row["image_id"], "study_id": row["study_id"], "subject_id": row["subject_id"], "split": split}
             splits[split].append({**item, "report": row["reference"], "image_path": [row["image_path"]]})
-    path = out / "annotation.json"
+    path = out / ANNOTATION
     _write_json(path, splits)
     return path
 
@@ -166,7 +181,7 @@ def _sharegpt(rows: Sequence[Mapping[str, Any]], out: Path, spec: Spec) -> list[
     prompt = prompts.load(PROMPT)
     info: dict[str, Any] = {}
     written: list[Path] = []
-    for split in ("train", "train_holdout", "validate", "test"):
+    for split in CHATS:
         path = out / f"{split}.jsonl"
         records = [_chat(row, prompt, spec) for row in _own_cases(rows) if row["split"] == split]
         lines = (json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in records)
@@ -184,8 +199,8 @@ def _sharegpt(rows: Sequence[Mapping[str, Any]], out: Path, spec: Spec) -> list[
                 "system_tag": "system",
             },
         }
-    _write_json(out / "dataset_info.json", info)
-    return [*written, out / "dataset_info.json"]
+    _write_json(out / DATASETS, info)
+    return [*written, out / DATASETS]
 
 
 def _chat(row: Mapping[str, Any], prompt: prompts.Prompt, spec: Spec) -> dict[str, Any]:

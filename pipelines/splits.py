@@ -15,7 +15,7 @@ from ..benchmark.ladder import read_ladder
 from ..benchmark.leaks import check_films
 from ..benchmark.metrics import positives
 from ..benchmark.spec import Spec
-from ..benchmark.tracks import build
+from ..benchmark.tracks import build, primary
 from .errors import SettingsError
 from .export import Exported, Materialised, export
 from .store import Store
@@ -32,9 +32,7 @@ WHERE l.regime IS NOT NULL AND l.study_id IS NOT NULL
 ORDER BY l.image_id
 """
 REPORTS = "SELECT * FROM report ORDER BY study_id"
-DATES = """
-SELECT DISTINCT subject_id, study_date, study_time FROM image WHERE subject_id IS NOT NULL AND study_date IS NOT NULL
-"""
+DATES = "SELECT DISTINCT subject_id, study_id, study_date, study_time FROM image WHERE study_date IS NOT NULL"
 VIEWS = """
 SELECT study_id, image_id, coalesce(nullif(upper(view_position), ''), 'unknown') AS "view"
 FROM image WHERE study_id IS NOT NULL
@@ -70,7 +68,7 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
         raise SettingsError(f"no judged film is frontal by the catalog's view position ({', '.join(spec.projections)})")
     # Before anything is left out: a film without a report can still be another patient's duplicate.
     check_films(films)
-    studies = _studies(images, reports, _earliest(rows(store, DATES)), spec)
+    studies = _studies(_shown(images, films, spec), reports, rows(store, DATES), spec)
     if not studies:
         raise SettingsError(f"no judged study has a report with a {spec.target} section; catalog the reports too")
     ladder = read_ladder()
@@ -136,31 +134,41 @@ def _views(images: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
     return views
 
 
-def _earliest(dates: list[dict[str, Any]]) -> dict[str, datetime]:
-    """First examination of each patient in the catalog, judged or not."""
+def _earliest(dates: list[dict[str, Any]], of: str) -> dict[str, datetime]:
+    """Time of the first film of each `subject_id` or `study_id` in the catalog, judged or not."""
     earliest: dict[str, datetime] = {}
     for image in dates:
-        if time := _time(image):
-            earliest[image["subject_id"]] = min(time, earliest.get(image["subject_id"], time))
+        if image[of] and (time := _time(image)):
+            earliest[image[of]] = min(time, earliest.get(image[of], time))
     return earliest
 
 
+def _shown(images: list[dict[str, Any]], films: list[LabelledImage], spec: Spec) -> dict[str, dict[str, Any]]:
+    """The film that each study is shown by; any of a study that has no frontal one."""
+    frontal: dict[str, list[LabelledImage]] = {}
+    for film in films:
+        if film.view in spec.projections:
+            frontal.setdefault(film.study_id, []).append(film)
+    shown = {primary(each, spec).image_id for each in frontal.values()}
+    return {image["study_id"]: image for image in sorted(images, key=lambda image: image["image_id"] in shown)}
+
+
 def _studies(
-    images: list[dict[str, Any]],
+    shown: Mapping[str, Mapping[str, Any]],
     reports: Mapping[str, Mapping[str, Any]],
-    earliest: Mapping[str, datetime],
+    dates: list[dict[str, Any]],
     spec: Spec,
 ) -> dict[str, Study]:
     """Studies with a target."""
-    first_film = {image["study_id"]: image for image in reversed(images)}
+    times, first = _earliest(dates, "study_id"), _earliest(dates, "subject_id")
     return {
-        study_id: _study(image, reports[study_id][spec.target], _time(image), earliest)
-        for study_id, image in first_film.items()
+        study_id: _study(image, reports[study_id][spec.target], times.get(study_id), first)
+        for study_id, image in sorted(shown.items())
         if study_id in reports and (reports[study_id][spec.target] or "").strip()
     }
 
 
-def _study(image: Mapping[str, Any], target: str, time: datetime | None, earliest: Mapping[str, datetime]) -> Study:
+def _study(image: Mapping[str, Any], target: str, time: datetime | None, first: Mapping[str, datetime]) -> Study:
     labels = label(target)
     present = positives(labels, uncertain=False)
     procedure = (image["procedure"] or "").upper()
@@ -176,7 +184,7 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, earlies
             "no_finding": float(present[NO_FINDING]),
             "reference_words": float(len(target.split())),
             # Of an undated study, or an unnamed patient, nothing is known: no report invents an earlier one.
-            "has_prior": float(time is None or time > earliest.get(image["subject_id"], datetime.min)),
+            "has_prior": float(time is None or time > first.get(image["subject_id"], datetime.min)),
             "hour": float(time.hour if time else 12),
             "megapixels": float(image["megapixels"] or 0),
         },
@@ -184,9 +192,19 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, earlies
 
 
 def _time(image: Mapping[str, Any]) -> datetime | None:
-    """Study date and time; None where the date is unknown."""
+    """Study date and time: headers hold what consoles wrote, so a date may be unknown or none of the calendar's (None).
+
+    An impossible time counts as midnight, as an unknown one does.
+    """
     date, time = image["study_date"] or "", re.sub(r"\D.*", "", image["study_time"] or "").zfill(6)
-    return datetime.strptime(date + time, "%Y%m%d%H%M%S") if len(date) == 8 and date.isdigit() else None
+    if len(date) != 8 or not date.isdigit():
+        return None
+    for clock in (time, "000000"):
+        try:
+            return datetime.strptime(f"{date} {clock}", "%Y%m%d %H%M%S")
+        except ValueError:
+            continue
+    return None
 
 
 def _tracks(cases: list[Case]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The benchmark's files from a real database of judged synthetic films."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.export import CASES, MANIFEST
 from lrrg.pipelines.records import CatalogRow
-from lrrg.pipelines.splits import materialise, seeded_split
+from lrrg.pipelines.splits import _earliest, materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
-from lrrg.tests.judged import SPLITS, judged_store
+from lrrg.tests.judged import SPLITS, _verdict, judged_store
 
 FORMATS = ("parquet", "r2gen", "sharegpt")
 
@@ -112,6 +113,56 @@ def test_where_the_films_lie_does_not_change_the_name_of_the_cases(database: Pat
         files.add(manifest["files"][CASES])
     assert len(hashes) == 1
     assert len(files) == 2
+
+
+def test_files_of_an_earlier_benchmark_do_not_stay_beside_another(database: Path, tmp_path: Path):
+    with Store.open(database) as store:
+        materialise(store, tmp_path, FORMATS, Spec())
+        (tmp_path / "notes.jsonl").touch()
+        materialise(store, tmp_path, ("parquet", "r2gen"), Spec(seed="other"))
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {CASES, MANIFEST, "annotation.json", "notes.jsonl"}
+
+
+def test_a_file_that_is_not_ours_stays(database: Path, tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text("mine")
+    with Store.open(database) as store:
+        materialise(store, tmp_path, ("parquet",), Spec())
+    assert (tmp_path / "train.jsonl").read_text() == "mine"
+
+
+def test_what_is_known_of_a_study_is_of_the_film_shown(database: Path, tmp_path: Path):
+    copy = tmp_path / "verdicts.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with Store.open(copy) as store:
+        materialise(store, tmp_path / "before", ("parquet",), Spec())
+        before = {case["case_id"]: case for case in read_parquet(tmp_path / "before" / CASES)}
+        one = next(case for case in before.values() if case["split"] == "test" and not case["covariates"]["has_prior"])
+        film = CatalogRow("0", "0.jpg", one["subject_id"], one["study_id"], "LATERAL", "test", 10, 10, "19000101")
+        store.add_images(copy.parent / "films", [film])
+        ((recipe, run),) = store.query("SELECT recipe_id, run_id FROM runs").rows
+        store.write([_verdict("0", "high", "")], recipe, run)
+        materialise(store, tmp_path / "after", ("parquet",), Spec())
+    after = {case["case_id"]: case for case in read_parquet(tmp_path / "after" / CASES)}
+    known = after[one["case_id"]]["covariates"]
+    assert known["megapixels"] == one["covariates"]["megapixels"] > 1
+    assert known["has_prior"] == 0, "a study's own film is no earlier examination"
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "known"),
+    [
+        ("21800506", "080556", datetime(2180, 5, 6, 8, 5, 56)),
+        ("21800506", "996101", datetime(2180, 5, 6)),
+        ("21800506", None, datetime(2180, 5, 6)),
+        ("21801350", "080556", None),
+        ("00000000", "000000", None),
+        (None, "080556", None),
+    ],
+)
+def test_a_date_that_no_calendar_has_is_unknown(date: str | None, time: str | None, known: datetime | None):
+    (found,) = [*_earliest([{"study_id": "s", "study_date": date, "study_time": time}], "study_id").values()] or [None]
+    assert found == known
 
 
 def test_a_duplicate_film_across_splits_stops_everything(tmp_path: Path):
