@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from .errors import SettingsError
 
+COLUMNS = ("file", "patient", "view", "apparent_quality")
+LABELS = ("good", "borderline", "low", "")
+
 
 class LabelledFilm(NamedTuple):
     """One film with a reader's judgement of its technique."""
@@ -32,24 +35,40 @@ def labelled_films(root: Path) -> list[LabelledFilm]:
     The image may lie anywhere below `root`; its name must be unique there. Sorted by path.
 
     Raises:
-        SettingsError: no manifest, or a manifest names a file that is not below `root`.
+        SettingsError: no manifest, one that lacks a column or gives another label, or one that names a file which is
+            not below `root`, or is there twice.
     """
     manifests = sorted(root.glob("manifest*.csv"))
     if not manifests:
         raise SettingsError(f"{root}: no manifest*.csv; name a folder that holds labelled films")
-    by_name = {path.name: path for path in root.rglob("*") if path.is_file()}
+    by_name: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            by_name.setdefault(path.name, []).append(path)
     films = [_film(row, by_name, manifest) for manifest in manifests for row in _rows(manifest)]
     return sorted(films)
 
 
 def _rows(manifest: Path) -> list[dict[str, str]]:
-    with manifest.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as stream:
+            lines = csv.DictReader(stream)
+            absent = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
+            if absent:
+                raise SettingsError(f"{manifest}: no column {', '.join(absent)}; it needs {', '.join(COLUMNS)}")
+            return [{name: line[name] or "" for name in COLUMNS} for line in lines]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"{manifest}: not a table in UTF-8 ({error}); save it as CSV again") from error
 
 
-def _film(row: dict[str, str], by_name: dict[str, Path], manifest: Path) -> LabelledFilm:
-    name = row["file"]
-    if name not in by_name:
+def _film(row: dict[str, str], by_name: dict[str, list[Path]], manifest: Path) -> LabelledFilm:
+    name, label = row["file"], row["apparent_quality"]
+    paths = by_name.get(name, [])
+    if not paths:
         raise SettingsError(f"{manifest}: {name} is listed but is not below {manifest.parent}")
+    if len(paths) > 1:
+        raise SettingsError(f"{manifest}: {name} may be {paths[0]} or {paths[1]}; rename one")
+    if label not in LABELS:
+        raise SettingsError(f"{manifest}: {name} is {label!r}; say {', '.join(LABELS[:-1])} or nothing")
     source = "".join(takewhile(str.isalpha, name))
-    return LabelledFilm(by_name[name], source, row["patient"], row["view"], row["apparent_quality"])
+    return LabelledFilm(paths[0], source, row["patient"], row["view"], label)

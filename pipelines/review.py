@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,10 @@ def read_csv(path: Path) -> list[ReadRow]:
             if missing:
                 raise ReviewError(f"{path}: no column {', '.join(missing)}; save the reads with the report's page")
             return [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, start=2)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReviewError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ReviewError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReviewError(f"{path}: no table in UTF-8 ({error}); save the reads with the report's page") from error
 
 
 def _row(line: Mapping[str, str | None], where: str) -> ReadRow:
@@ -82,6 +84,7 @@ def _row(line: Mapping[str, str | None], where: str) -> ReadRow:
 
 def _time(text: str, where: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError as error:
+        read_at = datetime.fromisoformat(text)
+        return read_at.astimezone(UTC).replace(tzinfo=None) if read_at.tzinfo else read_at
+    except (ValueError, OverflowError) as error:
         raise ReviewError(f"{where}: read_at is {text!r}; say it as 2026-01-31T12:00:00") from error

@@ -1,5 +1,6 @@
 """Readers' opinions: from the page's file into the database, and what they say of the verdicts."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,13 @@ def test_importing_twice_changes_nothing_and_an_older_read_never_wins(db: Path, 
     assert once[0][5] is None
 
 
+def test_times_of_another_zone_are_stored_in_utc(db: Path, tmp_path: Path):
+    import_reads(written(tmp_path, "i000,ann,low,,,,,,,no,2026-01-01T01:30:00+02:00"), db)
+    assert stored_reads(db)[0][-1] == datetime(2025, 12, 31, 23, 30)
+    later = written(tmp_path, "i000,ann,high,,,,,,,no,2026-01-01T00:00:00Z")
+    assert import_reads(later, db)["written"] == 1, "half an hour later, though its clock shows less"
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -71,8 +79,11 @@ def test_a_file_that_is_no_list_of_reads_says_what_lacks(db: Path, tmp_path: Pat
     (tmp_path / "other.csv").write_text("image_id,reader\n", encoding="utf-8")
     with pytest.raises(ReviewError, match="no column regime"):
         import_reads(tmp_path / "other.csv", db)
-    with pytest.raises(ReviewError, match="cannot be read"):
+    with pytest.raises(ReviewError, match=r"absent.csv: cannot be read: No such file"):
         import_reads(tmp_path / "absent.csv", db)
+    (tmp_path / "packed.csv").write_bytes(b"\x1f\x8b\x08")
+    with pytest.raises(ReviewError, match=r"packed.csv: no table in UTF-8"):
+        import_reads(tmp_path / "packed.csv", db)
 
 
 def test_a_reader_who_repeats_the_agent_agrees_fully(db: Path, tmp_path: Path):
