@@ -147,4 +147,5 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if content:
                     yield member.name, content.read()
     except (tarfile.TarError, EOFError) as error:
-        raise SettingsError(f"{path}: not a whole tar archive ({error}); get it again") from error
+        why = str(error).partition(":")[0]  # of what every way of packing says about it
+        raise SettingsError(f"{path}: not a whole tar archive ({why}); get it again") from error

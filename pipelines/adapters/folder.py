@@ -164,8 +164,8 @@ def _parsed(path: Path | BytesIO) -> dict[str, Any]:
 
 
 def _time(value: str | None) -> str | None:
-    """HHMMSS of a DICOM time, whose minutes and seconds may be left out."""
-    return value.partition(".")[0].ljust(6, "0") if value else None
+    """HHMMSS of a DICOM time, whose minutes and seconds may be left out; before DICOM it had colons."""
+    return value.partition(".")[0].replace(":", "").ljust(6, "0") if value else None
 
 
 def recognises(root: Location) -> bool:

@@ -59,6 +59,8 @@ def find_reports(root: Location, given: Location | None, lying: Mapping[str, str
         return Reports(packed, _named(_members(packed)))
     if given is None:
         return Reports(root, lying)
+    if not given.is_dir():
+        raise _unusable(given, "no such file or folder")
     reports = Reports(given, _named(_files(given)))
     if not reports.paths:
         raise _unusable(given, "no sNNNNNNNN.txt in it")

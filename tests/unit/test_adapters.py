@@ -206,7 +206,27 @@ def test_a_table_of_ones_own_brings_studies_reports_and_splits(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("line", "code"), [("image,subject_id\n", "missing-column"), ("image,study_id,split\na,s,dev\n", "bad-table")]
+    ("time", "stored"),
+    [("08:05", "080500"), ("8:05:56", "080556"), ("08:05:56.25", "080556"), ("80556.875", "080556"), ("", None)],
+)
+def test_a_table_of_ones_own_may_write_times_as_people_do(tmp_path: Path, time: str, stored: str | None):
+    touch(tmp_path, "a.png")
+    (tmp_path / "lrrg.csv").write_text(f"image,study_id,study_date,study_time\na.png,s,2180-05-06,{time}\n")
+    (row,) = read(tmp_path, "own table").images
+    assert (row.study_date, row.study_time) == ("21800506", stored)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("image,subject_id\n", "missing-column"),
+        ("image,study_id,split\na,s,dev\n", "bad-table"),
+        ("image,study_id,study_date\na,s,06/05/2180\n", "bad-table"),
+        ("image,study_id,study_date\na,s,2180-13-05\n", "bad-table"),
+        ("image,study_id,study_time\na,s,noon\n", "bad-table"),
+        ("image,study_id,study_time\na,s,25:00\n", "bad-table"),
+        ("image,study_id\na.png,s\na.png,t\n", "bad-table"),
+    ],
 )
 def test_a_table_of_ones_own_that_is_wrong_is_named(tmp_path: Path, line: str, code: str):
     touch(tmp_path, "a.png")

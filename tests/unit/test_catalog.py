@@ -51,9 +51,11 @@ def test_ids_are_paths_without_the_suffix_of_an_image(tmp_path: Path):
     assert sorted(ids(tmp_path)) == ["a.b/z.v2", "a/x", "a/y", "b", "c/1.2.840.77", "c/plain"]
 
 
-def test_a_dicom_header_fills_the_row(tmp_path: Path):
+@pytest.mark.filterwarnings("ignore:Invalid value for VR TM")
+@pytest.mark.parametrize("written", ["0805", "080500.25", "08:05:00"])
+def test_a_dicom_header_fills_the_row(tmp_path: Path, written: str):
     tags = {"PatientID": "P7", "StudyInstanceUID": "1.2.9", "ViewPosition": "PA", "Rows": 30, "Columns": 20}
-    write_dicom(tmp_path / "a.dcm", **tags, StudyDate="20200131", StudyTime="0805")
+    write_dicom(tmp_path / "a.dcm", **tags, StudyDate="20200131", StudyTime=written)
     (row,) = folder.read(tmp_path, None, quiet).images
     assert (row.subject_id, row.study_id, row.view_position, row.rows, row.columns) == ("P7", "1.2.9", "PA", 30, 20)
     assert (row.study_date, row.study_time) == ("20200131", "080500")

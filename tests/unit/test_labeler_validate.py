@@ -132,6 +132,13 @@ def test_a_database_without_labels_says_so(tmp_path: Path):
         against_published(tmp_path / "empty.duckdb")
 
 
+def test_what_is_no_archive_is_said_in_one_line(tmp_path: Path):
+    (tmp_path / "reports.tgz").write_bytes(b"no archive")
+    with pytest.raises(SettingsError, match=r"reports\.tgz: not a whole tar archive \(.*\); get it again$") as error:
+        against_mesh(tmp_path / "reports.tgz")
+    assert "\n" not in str(error.value)
+
+
 def test_kappa_by_hand():
     ours, theirs = np.array([1, 1, 0, -2], np.int8), np.array([1, 0, 0, -2], np.int8)
     chance = 1 / 2 * 1 / 4 + 1 / 4 * 1 / 2 + 1 / 4 * 1 / 4

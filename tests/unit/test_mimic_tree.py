@@ -115,6 +115,11 @@ def test_unusable_reports_are_an_error_that_says_what_to_name(root: Path):
         assert error.value.code == "bad-reports"
 
 
+def test_reports_that_are_not_there_are_said_not_to_be(root: Path):
+    with pytest.raises(DatasetError, match="nowhere: no such file or folder"):
+        mimic.read(root, root / "nowhere", quiet)
+
+
 def test_absent_tables_make_one_warning_that_names_them_all(root: Path):
     absent = [mimic.METADATA, mimic.SPLIT, *mimic.LABELERS]
     for name in absent:
