@@ -1,11 +1,14 @@
 """The command line. Verbs parse, call a stage, print and set the exit code; heavy imports happen inside them."""
 
+import errno
 import sys
 
 import typer
 
 from . import annotate, benchmark, judge, policy, review, run, train
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room for what is being written; the system does not say where."""
 app = typer.Typer(
     name="lrrg",
     no_args_is_help=True,
@@ -27,6 +30,8 @@ def main() -> None:
     except (ValueError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             message = f"{error.filename}: {error.strerror}"
+        elif isinstance(error, OSError) and error.errno in FULL:
+            message = f"{error.strerror}: make room on the disk that is written to, then run the same command again"
         elif hasattr(error, "code"):
             message = str(error)
         else:

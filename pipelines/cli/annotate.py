@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import SettingsError
+from .policy import writable
 
 PANEL = "Annotate"
 Db = Annotated[Path, typer.Option("--db", help="database file")]
@@ -119,7 +120,10 @@ def explain(
     model: Model = None,
     policy: Policy = None,
     position: Annotated[str | None, typer.Option("--view", help="view position, where the file does not say")] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="write a page that shows all this on the film")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", dir_okay=False, callback=writable, help="write a page that shows all this on the film"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
@@ -164,7 +168,9 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="SELECT", help="one SELECT; docs/schema.md lists tables and views")],
     db: Db,
     form: Annotated[Format, typer.Option("--format", help="json prints one object a line")] = "table",
-    out: Annotated[Path | None, typer.Option(help="file to write instead of the terminal")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, callback=writable, help="file to write instead of the terminal")
+    ] = None,
 ) -> None:
     """Ask the database in SQL; nothing is ever written to it."""
     from ..sql import SHOWN, first_page, write

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .annotate import Db, Json
+from .policy import writable
 
 PANEL = "See"
 review = typer.Typer(no_args_is_help=True, help="Take readers' opinions from the report's page, compare with them.")
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     db: Db,
-    out: Annotated[Path, typer.Option("--out", help="HTML file to write")],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, callback=writable, help="HTML file to write")],
     with_thumbnails: Annotated[
         bool,
         typer.Option("--with-thumbnails", help="show films with what the tools saw; the file stays on this machine"),

@@ -1,7 +1,10 @@
 """The command line as users script it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +63,27 @@ def test_a_file_that_cannot_be_written_is_said_before_any_film_is_read(tmp_path,
     command = ["policy", verb, str(tmp_path), "--out", str(tmp_path / "none" / "out.json")]
     with pytest.raises(SettingsError, match="make it first"):
         CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report", "--db", "none.db", "--out"],
+        ["sql", "SELECT 1", "--db", "none.db", "--format", "csv", "--out"],
+        ["explain", "none.png", "--html"],
+    ],
+)
+def test_a_page_or_answer_that_cannot_be_written_is_said_first(tmp_path, command: list[str]):
+    with pytest.raises(SettingsError, match=r"there is no folder .*none; make it first"):
+        CliRunner().invoke(app, [*command, str(tmp_path / "none" / "out")], catch_exceptions=False)
+    folder = CliRunner().invoke(app, [*command, str(tmp_path)], catch_exceptions=False)
+    assert folder.exit_code == 2
+    assert f"Invalid value for '{command[-1]}'" in folder.stderr
+
+
+def test_a_full_disk_is_no_bug():
+    tools = [sys.executable, "-c", "from lrrg.pipelines.cli import main; main()", "tools", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(tools, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.startswith("lrrg: No space left on device: make room")
