@@ -10,14 +10,14 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from ..agent.state import ASPECTS
 from .store import Result
 
-QUERY = """SELECT l.image_id, r.path || '/' || l.path AS path, l.regime, l.quality, l.defects,
-    [l.noise, l.blur, l.exposure, l.collimation, l.positioning, l.artifact] AS severities
+QUERY = f"""SELECT l.image_id, r.path || '/' || l.path AS path, l.regime, l.quality,
+    [{", ".join(f"l.{aspect}" for aspect in ASPECTS)}] AS severities
 FROM labels AS l JOIN image AS i USING (image_id) JOIN root AS r USING (root_id) ORDER BY l.image_id"""
-ASPECTS = ("noise", "blur", "exposure", "collimation", "positioning", "artifact")
 COLOURS = {"high": "#009E73", "borderline": "#E69F00", "low": "#D55E00"}
-SHOWN = ("", "noise", "blur", "exposure", "collimation", "positioning", "artifact")
+SHOWN = ("", *ASPECTS)
 
 
 def draw(truth: Path, found: Result, out: Path) -> None:
