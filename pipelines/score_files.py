@@ -114,7 +114,8 @@ def markdown(scores: Scores) -> str:
         f"Signature: `{scores.signature}`",
         "Intervals are 95 % patient-cluster bootstrap intervals. "
         f"Cells under {MINIMUM_STUDIES} studies or {MINIMUM_PATIENTS} patients are left out "
-        f"({len(scores.sizes.keys() - scores.shown)} of {len(scores.sizes)}).",
+        f"({len(scores.sizes.keys() - scores.shown)} of {len(scores.sizes)}). "
+        "Gaps, drops, errors and differences are of scores as fractions of their range, higher better (CIDEr: of 10).",
         *_endpoints(scores),
         *_section("Whole official test split (T5)", _grid(scores, _WHOLE, ("value", "difference_to_reference"))),
         *_section("Natural films by regime (T1)", _grid(scores, _REGIMES, ("value",))),
