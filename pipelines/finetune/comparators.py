@@ -1,11 +1,11 @@
-"""Strategies that the dual loop is compared with: plain fine-tuning, PCGrad and Fish."""
+"""Strategies that the dual loop is compared with: plain fine-tuning, PCGrad, GroupDRO, momentum-SAM and Fish."""
 
 from collections.abc import Sequence
 
 import torch
 
 from .gradients import Batch, Objective, Regime, draw_seed
-from .vectors import Tensors, approach, dot, mix
+from .vectors import Tensors, approach, dot, mix, norm, shifted
 
 Batches = Sequence[Batch]
 Logs = dict[str, torch.Tensor]
@@ -49,6 +49,50 @@ def pcgrad(objective: Objective, high: Batches, low: Batches, share: float) -> t
             [b - along_u * a for a, b in zip(u, v, strict=True)],
         )
     return mix(u, 1 - share, v, share), logs(ours, theirs, share)
+
+
+def group_dro(
+    objective: Objective, high: Batches, low: Batches, weights: torch.Tensor, rate: float
+) -> tuple[Tensors, Logs]:
+    """The regimes' weights follow their losses: the worse one counts more at every step.
+
+    Source: Sagawa et al., Distributionally Robust Neural Networks, ICLR 2020, algorithm 1.
+
+    Args:
+        objective: model and loss.
+        high: micro-batches of the high regime.
+        low: of the low regime.
+        weights: of the two regimes, shape (2,), summing to 1; moved in place before they are used.
+        rate: of that exponentiated gradient step; at 0 this is `balanced`.
+    """
+    ours, theirs = both_regimes(objective, high, low)
+    weights *= torch.exp(rate * torch.stack([ours.loss, theirs.loss]).to(weights))
+    weights /= weights.sum()
+    of_high, of_low = weights.tolist()
+    return mix(ours.gradient, of_high, theirs.gradient, of_low), logs(ours, theirs, of_low)
+
+
+def momentum_sam(
+    objective: Objective,
+    high: Batches,
+    low: Batches,
+    share: float,
+    optimizer: torch.optim.Optimizer,
+    radius: float,
+) -> tuple[Tensors, Logs]:
+    """Balanced fine-tuning by the gradient at `radius` from the parameters, against the optimizer's momentum.
+
+    Without momentum, before the first step, it is `balanced`.
+
+    Source: Becker et al., Momentum-SAM, arXiv 2401.12033, with Adam's first moment as the momentum.
+    """
+    parameters = objective.parameters
+    states = [optimizer.state.get(parameter, {}) for parameter in parameters]
+    if any("exp_avg" not in state for state in states):
+        return balanced(objective, high, low, share)
+    momentum = [state["exp_avg"] for state in states]
+    with shifted(parameters, momentum, -float(radius / norm(momentum).clamp_min(1e-12))):
+        return balanced(objective, high, low, share)
 
 
 def fish(

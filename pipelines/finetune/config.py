@@ -93,11 +93,11 @@ class AugmentSection(Section):
 
 
 class StrategySection(Section):
-    """How the two regimes' gradients become one step; all but `name` belongs to `dual_loop`, `meta_rate` to `fish`."""
+    """How the two regimes' gradients become one step; what names no other strategy belongs to `dual_loop`."""
 
-    name: Literal["sft_clean", "sft_mix", "sft_balanced", "dual_loop", "fish", "pcgrad"] = Field(
-        "sft_balanced", description="what is done with the high and the low batch"
-    )
+    name: Literal[
+        "sft_clean", "sft_mix", "sft_balanced", "dual_loop", "fish", "pcgrad", "group_dro", "momentum_sam"
+    ] = Field("sft_balanced", description="what is done with the high and the low batch")
     mode: Literal["first_order", "finite_difference", "exact"] = Field(
         "first_order",
         description="`first_order` costs what plain fine-tuning costs; `finite_difference` has the whole gradient at "
@@ -124,6 +124,12 @@ class StrategySection(Section):
         0.0, description="decay of a running mean of the inner gradient to look ahead along; 0 takes this step's alone"
     )
     meta_rate: Share = Field(0.5, description="of the way of `fish`'s inner steps that is gone")
+    weight_rate: float = Field(0.01, ge=0, description="at which `group_dro`'s weights follow the regimes' losses")
+    ascent: float = Field(
+        0.05,
+        ge=0,
+        description="length over all that learn: how far from them `momentum_sam` takes its gradient",
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

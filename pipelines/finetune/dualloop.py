@@ -42,7 +42,8 @@ class Strategy:
             objective: model and loss.
             options: see `StrategySection`.
             low_share: weight of the low regime's loss, in (0, 1); the outer loss's usual weight is its odds.
-            optimizer: that will take the gradient; needed by `fish` and by look-aheads as long as its steps.
+            optimizer: that will take the gradient; needed by `fish`, `momentum_sam` and by look-aheads as long as its
+                steps.
 
         Raises:
             StrategyError: the model's kernels have no second derivative, or give a wrong one.
@@ -52,6 +53,7 @@ class Strategy:
         self.blocks = self.modules if options.scope == "module" else [list(range(len(objective.names)))]
         self.steps = 0
         self.anchor: Tensors = []
+        self.weights = torch.tensor([1 - low_share, low_share], dtype=torch.float64)
         if options.name == "dual_loop" and options.mode == "exact":
             _check_twice_differentiable(objective)
 
@@ -67,9 +69,8 @@ class Strategy:
             it was evaluated (the outer one of `dual_loop` after the look-ahead).
         """
         if self.options.name == "fish":
-            if self.optimizer is None:
-                raise ValueError("fish needs the optimizer: it takes steps inside")
-            return comparators.fish(self.objective, high, low, self.low_share, self.optimizer, self.options.meta_rate)
+            rate = self.options.meta_rate
+            return comparators.fish(self.objective, high, low, self.low_share, self._needed_optimizer(), rate)
         gradient, found = self._gradient(high, low)
         for parameter, part in zip(self.objective.parameters, gradient, strict=True):
             parameter.grad = part
@@ -78,11 +79,11 @@ class Strategy:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on beside model and optimizer."""
-        return {"steps": self.steps, "anchor": self.anchor}
+        return {"steps": self.steps, "anchor": self.anchor, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.steps, self.anchor = state["steps"], state["anchor"]
+        self.steps, self.anchor, self.weights = state["steps"], state["anchor"], state["weights"]
 
     def _gradient(self, high: Batches, low: Batches) -> tuple[Tensors, Logs]:
         match self.options.name:
@@ -94,8 +95,18 @@ class Strategy:
                 return comparators.balanced(self.objective, high, low, self.low_share)
             case "pcgrad":
                 return comparators.pcgrad(self.objective, high, low, self.low_share)
+            case "group_dro":
+                return comparators.group_dro(self.objective, high, low, self.weights, self.options.weight_rate)
+            case "momentum_sam":
+                optimizer, radius = self._needed_optimizer(), self.options.ascent
+                return comparators.momentum_sam(self.objective, high, low, self.low_share, optimizer, radius)
             case _:
                 return self._dual_loop(high, low)
+
+    def _needed_optimizer(self) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            raise ValueError(f"{self.options.name} needs the optimizer")
+        return self.optimizer
 
     def _dual_loop(self, high: Batches, low: Batches) -> tuple[Tensors, Logs]:
         swap = self.options.roles == "low_high" or (self.options.roles == "alternating" and self.steps % 2 == 1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ class Regime(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """A model whose trainable parameters are to be moved, and its loss.
+    """A model whose trainable parameters are to be moved, and its loss; which ones those are is settled at first use.
 
     Attributes:
         model: not wrapped by DistributedDataParallel: its gradient hooks would fire at points that are no steps.
@@ -36,12 +37,12 @@ class Objective:
     loss: Loss
     reduce: Callable[[torch.Tensor], object] | None = None
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of the trainable parameters, in the order of `parameters`."""
         return [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]
 
-    @property
+    @cached_property
     def parameters(self) -> Tensors:
         """The trainable parameters."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from lrrg.benchmark.labeler import label
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.compare import task
 from lrrg.pipelines.finetune.compare.config import Comparison, read_comparison
 from lrrg.pipelines.finetune.compare.films import NORMAL, STATED, Films, films, ladder, spoil
-from lrrg.pipelines.finetune.compare.study import Study
-from lrrg.pipelines.finetune.compare.table import SCORES, SHOWN, by_row, score, table
+from lrrg.pipelines.finetune.compare.study import NORMALS, START, Study
+from lrrg.pipelines.finetune.compare.table import LOSS, SCORES, SHOWN, Scores, by_row, score, table
+from lrrg.pipelines.finetune.processor import Processor
+from lrrg.pipelines.finetune.tokenizer import train_tokenizer
 
 ROWS = [
     {"name": "clean only", "strategy": {"name": "sft_clean"}},
@@ -26,7 +29,7 @@ ROWS = [
 def small(**given: Any) -> Comparison:
     return Comparison.model_validate(
         {
-            "films": {"train": 40, "validate": 10, "test": 30, "high": 30, "low": 6},
+            "films": {"start": 40, "validate": 10, "test": 30, "high": 30, "low": 6},
             "pretrain": {"steps": 2, "batch_size": 4, "hidden": 32, "layers": 1},
             "run": {"passes": 6, "batch_size": 4, "learning_rates": [1e-3, 3e-3], "seeds": [1, 2]},
             "baseline": "balanced",
@@ -71,35 +74,62 @@ def test_every_defect_shows_on_a_thumbnail(drawn: Films):
         assert np.abs(spoilt.astype(int) - drawn.grey[0]).mean() > 1, defect
 
 
+def test_what_a_film_shows_is_cut_when_it_is_drawn(drawn: Films):
+    """Patches are not kept; a batch has those that the processor cuts from the same film."""
+    comparison = small(films={"start": 10, "high": 24, "low": 6})
+    processor = Processor(
+        train_tokenizer(["system user assistant", *STATED.values()], 300), min_pixels=784, max_pixels=12544
+    )
+    data = task.Data(drawn, comparison, processor, 1)
+    assert (len(data.high), len(data.copies), len(data.low["seen"]), len(data.low["natural"])) == (24, 24, 6, 6)
+    assert not np.array_equal(data.low["seen"][0].grey, data.low["natural"][0].grey)
+    whole = processor.row(task.QUESTION, data.copies[0].grey, drawn.reports[0])
+    cut = task.drawn(*data.copies[0], processor)
+    assert cut.tokens == whole.tokens
+    assert torch.equal(cut.pixel_values, whole.pixel_values)
+
+
+def test_validation_never_sees_what_is_tested(drawn: Films):
+    for law in task.LAWS:
+        seen = {name for films in task.watched(drawn, law).values() for defects in films for name, _ in defects}
+        assert seen == set(task.HELD_OUT) | {name for key in drawn.keys for name, _ in task.defects_of(key, law)}
+    assert not {*task.TESTED} & set(task.watched(drawn, "seen"))
+
+
 def test_scores_are_those_of_the_benchmark(drawn: Films):
     """A model that is right on clean films and calls every other one normal, beside one that is always right."""
-    names = list(task.conditions(drawn, test=True))
+    names = list(task.tested(drawn))
     right = {name: list(drawn.reports) for name in names}
     fragile = {name: right[name] if name == "clean" else [NORMAL] * len(drawn) for name in names}
-    both = score(drawn, {"right": right, "fragile": fragile}, "right", 100)
-    assert both["rouge_l", "fragile"]["clean"] == pytest.approx(1)
-    found = {row: both[SHOWN[0], row] for row in ("right", "fragile")}
-    assert found["right"] == pytest.approx({name: 0.0 if "gap" in name else 1.0 for name in SCORES})
-    assert found["fragile"]["clean"] == pytest.approx(1)
-    assert found["fragile"]["gap"] == pytest.approx(1 - found["fragile"]["low"])
-    assert found["fragile"]["unseen"] < 0.5
+    assert score(drawn, right, {})[SHOWN[0]] == pytest.approx({name: 0.0 if "gap" in name else 1.0 for name in SCORES})
+    losses = dict.fromkeys(names, 3.0) | {"clean": 1.0, "low": 2.0, "motion": 9.0}
+    found = score(drawn, fragile, losses)
+    assert found["rouge_l"]["clean"] == pytest.approx(1)
+    assert found[SHOWN[0]]["clean"] == pytest.approx(1)
+    assert found[SHOWN[0]]["gap"] == pytest.approx(1 - found[SHOWN[0]]["low"])
+    assert found[SHOWN[0]]["unseen"] < 0.5
+    unseen = (9 + 3 * (len(task.TESTED) - 1)) / len(task.TESTED)
+    expected = {"clean": 1, "low": 2, "natural": 3, "seen": 3, "unseen": unseen, "gap": 1, "gap_natural": 2}
+    assert found[LOSS] == pytest.approx(expected)
 
 
-def test_differences_are_paired_by_run(drawn: Films):
-    names = list(task.conditions(drawn, test=True))
+def test_differences_are_paired_by_run_with_each_rows_opponent():
+    def run(clean: float) -> Scores:
+        return {metric: dict.fromkeys(SCORES, clean) for metric in SHOWN}
 
-    def run(wrong: int) -> dict[str, list[str]]:
-        return {name: [NORMAL] * wrong + list(drawn.reports[wrong:]) for name in names}
-
-    lines = table(drawn, {"base": [run(2), run(12)], "better": [run(1), run(11)]}, "base", 100)
-    line = next(line for line in lines if line.row == "better" and line.score == "clean")
-    assert line.difference > 0
-    assert (line.better_runs, line.runs) == (2, 2)
-    base = next(line for line in lines if line.row == "base" and line.score == "clean")
-    assert (base.difference, base.half_width) == (0, 0)
+    scores = {"base": [run(0.5), run(0.9)], "better": [run(0.6), run(1.0)], "other": [run(0.4), run(0.7)]}
+    lines = table(scores, {"base": "base", "better": "base", "other": "better"})
+    found = {line.row: line for line in lines if (line.metric, line.score) == (SHOWN[0], "clean")}
+    assert (found["better"].difference, found["better"].half_width) == pytest.approx((10, 0), abs=1e-9)
+    assert (found["better"].better_runs, found["better"].runs) == (2, 2)
+    # Student's t with one degree of freedom: 12.706 times the standard error of -20 and -30.
+    assert (found["other"].difference, found["other"].half_width) == pytest.approx((-25, 12.706 * 5))
+    lost = next(line for line in lines if (line.row, line.metric, line.score) == ("better", LOSS, "clean"))
+    assert lost.better_runs == 0  # less is better there
+    assert (found["base"].mean, found["base"].difference, found["base"].half_width) == pytest.approx((70, 0, 0))
     tables = by_row(lines)
     assert list(tables) == list(SHOWN)
-    assert [row[0] for row in tables["rouge_l"]] == ["base", "better"]
+    assert [row[0] for row in tables["rouge_l"]] == ["base", "better", "other"]
     assert len(tables["rouge_l"][0]) == 1 + len(SCORES)
 
 
@@ -116,8 +146,14 @@ def test_shipped_experiment_has_every_row_that_is_always_shown():
         ("dual_loop", True, 0.5, False),
         ("fish", True, 0.5, False),
         ("pcgrad", True, 0.5, False),
+        ("group_dro", True, 0.5, False),
+        ("momentum_sam", True, 0.5, False),
     ]:
         assert needed in said
+    # What is compared differs in one thing only: the law of its films never.
+    laws = {row.name: row.law for row in chosen.rows}
+    assert all(laws[row] == laws[opponent] for row, opponent in chosen.opponents.items())
+    assert set(laws.values()) == set(task.LAWS)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +161,7 @@ def test_shipped_experiment_has_every_row_that_is_always_shown():
     [
         ({"baseline": "nobody"}, "baseline"),
         ({"run": {"seeds": [1, 100]}}, "share a seed"),
-        ({"films": {"train": 40}}, "fewer"),
+        ({"rows": [*ROWS, {"name": "lost", "against": "nobody"}]}, "nobody"),
     ],
 )
 def test_an_experiment_that_would_mislead_is_refused(given: dict[str, Any], named: str, tmp_path: Path):
@@ -156,9 +192,9 @@ def test_a_stopped_experiment_goes_on(tmp_path: Path):
     with pytest.raises(Stopped):
         Study(small(), tmp_path, stopping).run()
     runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.predictions.jsonl")}
-    assert len(runs) == 4
+    assert len(runs) == 2  # after the tuning runs of the first row
     lines = Study(small(), tmp_path, quiet).run()
-    assert {line.row for line in lines} == {row["name"] for row in ROWS}
+    assert {line.row for line in lines} == {START, NORMALS, *(row["name"] for row in ROWS)}
     assert all(line.runs == 2 for line in lines)
     assert all(path.stat().st_mtime_ns == made for path, made in runs.items())
     assert len((tmp_path / "table.jsonl").read_text(encoding="utf-8").splitlines()) == len(lines)

@@ -8,6 +8,7 @@ import torch
 from lrrg.pipelines.finetune.config import StrategySection
 from lrrg.pipelines.finetune.dualloop import Strategy
 from lrrg.pipelines.finetune.errors import StrategyError
+from lrrg.pipelines.finetune.flat import FlatConvolution, flatten_patch_embedding
 from lrrg.pipelines.finetune.gradients import Objective
 from lrrg.pipelines.finetune.objective import token_loss
 from lrrg.pipelines.finetune.probe import probe
@@ -205,6 +206,28 @@ def test_probe_knows_its_ceiling_and_its_modules():
     assert len([name for name in found if name.startswith("cosine/")]) == len(strategy.modules)
     assert model.training
     assert torch.equal(flat(learning(model)), before)
+
+
+def test_a_flattened_patch_embedding_is_the_convolution():
+    """Same outputs and same slope of the weight, which keeps its name and shape."""
+
+    def found(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = model.model.visual.patch_embed.proj.weight.requires_grad_()
+        loss, _ = token_loss(model, tiny_qwen.batch(2, 1, DOUBLE))
+        return loss.detach(), torch.autograd.grad(loss, weight)[0]
+
+    whole = tiny_qwen.model(dtype=DOUBLE).base_model.model
+    shapes = {name: tensor.shape for name, tensor in whole.state_dict().items()}
+    loss, slope = found(whole)
+    flattened = flatten_patch_embedding(whole)
+    assert {name: tensor.shape for name, tensor in flattened.state_dict().items()} == shapes
+    assert isinstance(flattened.model.visual.patch_embed.proj, FlatConvolution)
+    again, slope_again = found(flattened)
+    assert float(again) == pytest.approx(float(loss), rel=1e-5)
+    assert slope.any()
+    assert apart(slope_again, slope) < 1e-4
+    with pytest.raises(ValueError, match="bias"):
+        FlatConvolution(torch.nn.Conv3d(3, 4, 2))
 
 
 def test_merged_adapters_give_the_same_logits():

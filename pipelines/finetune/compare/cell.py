@@ -11,16 +11,16 @@ from transformers import get_cosine_schedule_with_warmup
 from ...view import Advance
 from ..config import AdaptSection
 from ..dualloop import Strategy
+from ..flat import flatten_patch_embedding
 from ..gradients import Objective
 from ..model import adapt
 from ..objective import token_loss
-from ..pixels import patches, resized
 from ..processor import Asked, Batch, Processor
 from ..qwen import Sizes, build
 from ..tokenizer import train_tokenizer
 from .config import Comparison, RowSection
 from .films import HEIGHT, NORMAL, STATED, Films, Grey
-from .task import QUESTION, Data
+from .task import QUESTION, Data, drawn
 
 AT_ONCE = 240
 """Films whose reports are written together."""
@@ -64,20 +64,23 @@ class Bench:
 
     def fresh(self) -> Any:
         """A model at the common start."""
-        model = build(self._tokenizer, self._sizes, seed=0)
+        model = self._built()
         model.load_state_dict(self._start)
         return model
 
+    def _built(self) -> Any:
+        return flatten_patch_embedding(build(self._tokenizer, self._sizes, seed=0))
+
     def _trained(self, films: Films, advance: Advance) -> Mapping[str, torch.Tensor]:
         plan = self.comparison.pretrain
-        model: Any = build(self._tokenizer, self._sizes, seed=0).train()
+        model = self._built().train()
         optimizer, schedule = _optimizer(list(model.parameters()), plan.learning_rate, plan.steps, constant=False)
         rng = np.random.default_rng(0)
         rows = [self.processor.row(QUESTION, *each) for each in zip(films.grey, films.reports, strict=True)]
         for _ in range(plan.steps):
-            drawn = rng.choice(len(films), plan.batch_size)
+            chosen = rng.choice(len(films), plan.batch_size)
             loss, count = token_loss(
-                model, self.processor.batch([self._moved(rows[each], films.grey[each], rng) for each in drawn])
+                model, self.processor.batch([self._moved(rows[each], films.grey[each], rng) for each in chosen])
             )
             optimizer.zero_grad()
             (loss / count).backward()
@@ -89,9 +92,7 @@ class Bench:
 
     def _moved(self, row: Asked, grey: Grey, rng: np.random.Generator) -> Asked:
         """A film a few pixels further: the start is not to learn its films by heart."""
-        rolled = np.roll(grey, rng.integers(-SHIFT, SHIFT + 1, 2), (0, 1))
-        cut = patches(resized(rolled, self.processor.min_pixels, self.processor.max_pixels))
-        return row._replace(pixel_values=torch.from_numpy(cut.values))
+        return drawn(row, np.roll(grey, rng.integers(-SHIFT, SHIFT + 1, 2), (0, 1)), self.processor)
 
     def run(self, row: RowSection, data: Data, seed: int, learning_rate: float) -> Any:
         """Fine-tune the start with a row's strategy; the same number of half-batch passes for every row."""
@@ -129,7 +130,7 @@ class Bench:
         """Reports on films, greedily."""
         found: list[str] = []
         for batch in batches:
-            with torch.no_grad():
+            with torch.inference_mode():
                 tokens = model.generate(**batch, max_new_tokens=LONGEST, do_sample=False)
             answers = tokens[:, batch["input_ids"].shape[1] :]
             found += self._tokenizer.batch_decode(answers, skip_special_tokens=True)
@@ -141,7 +142,7 @@ class Bench:
 
     def loss(self, model: Any, batch: Batch) -> float:
         """Mean cross-entropy a token."""
-        with torch.no_grad():
+        with torch.inference_mode():
             total, count = token_loss(model, batch)
         return float(total / count)
 

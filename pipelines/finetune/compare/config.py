@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -10,24 +10,23 @@ from ...errors import SettingsError
 from ..config import Section, Share, StrategySection
 
 SHIPPED = Path(__file__).with_name("compare.toml")
-Defects = tuple[str, ...]
+Law = Literal["seen", "natural"]
 
 
 class FilmSection(Section):
-    """How many films, and how the low ones of the training data came to be low."""
+    """How many films; no two runs share one, and none of theirs is among those that the start was trained on."""
 
-    train: int = Field(1800, ge=40, description="films that runs draw their own from")
+    start: int = Field(1800, ge=10, description="films that the start is trained on")
     validate_: int = Field(100, ge=10, alias="validate", description="films that learning rates are chosen on")
     test: int = Field(160, ge=30, description="films that are scored, each clean and spoilt in every way")
-    high: int = Field(600, ge=10, description="clean films a run has")
-    low: int = Field(100, ge=4, description="low films a run has, other than the clean ones")
-    law: str = Field("seen", pattern="seen|natural", description="how low films are spoilt; see task.LAWS")
+    high: int = Field(400, ge=10, description="clean films a run has")
+    low: int = Field(60, ge=4, description="low films a run has, other than the clean ones")
 
 
 class PretrainSection(Section):
     """The start of every run: all weights trained on clean films."""
 
-    steps: int = Field(900, ge=1)
+    steps: int = Field(3000, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     hidden: int = Field(96, multiple_of=32, description="width of language model and vision tower")
@@ -37,15 +36,14 @@ class PretrainSection(Section):
 class RunSection(Section):
     """One fine-tuning run."""
 
-    passes: int = Field(480, ge=2, description="forward and backward passes of half a batch: equal for every row")
+    passes: int = Field(240, ge=2, description="forward and backward passes of half a batch: equal for every row")
     batch_size: int = Field(16, ge=2, description="films a step, both regimes together")
     rank: int = Field(8, ge=1, description="of the adapters, on language and vision")
     learning_rates: tuple[float, ...] = Field(
-        (3e-3, 1e-2), min_length=1, description="grid of every row; one needs no tuning runs"
+        (2e-3, 6e-3), min_length=1, description="grid of every row; one needs no tuning runs"
     )
     tuning_seeds: tuple[int, ...] = Field((100,), min_length=1, description="runs that choose a learning rate")
     seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=2, max_length=10, description="runs that are scored")
-    draws: int = Field(200, ge=100, description="bootstrap samples of each run's own scores")
 
     @model_validator(mode="after")
     def _fresh(self) -> Self:
@@ -62,6 +60,8 @@ class RowSection(Section):
     augment: Share = Field(0.0, description="of the low films, the share that are spoilt copies of clean ones")
     low_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     average: bool = Field(False, description="constant learning rate, and the mean of the last half's weights")
+    law: Law = Field("seen", description="how its low films are spoilt; see task.LAWS")
+    against: str = Field("", description="row that it is compared with; none named: the experiment's baseline")
 
     @property
     def passes(self) -> int:
@@ -86,9 +86,15 @@ class Comparison(Section):
         names = [row.name for row in self.rows]
         if len(set(names)) < len(names) or self.baseline not in names:
             raise ValueError("rows need names of their own, and baseline is one of them")
-        if self.films.high + self.films.low > self.films.train:
-            raise ValueError("films.train is fewer than a run's high and low films")
+        strange = {row.against for row in self.rows} - {"", *names}
+        if strange:
+            raise ValueError(f"no row is called {', '.join(sorted(strange))}, which others are compared with")
         return self
+
+    @property
+    def opponents(self) -> dict[str, str]:
+        """The row that each row is compared with."""
+        return {row.name: row.against or self.baseline for row in self.rows}
 
 
 def read_comparison(path: Path = SHIPPED) -> Comparison:

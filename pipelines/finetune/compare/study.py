@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import torch
@@ -13,13 +13,17 @@ from ...errors import SettingsError
 from ...view import Advance
 from ..processor import Batch
 from .cell import Bench
-from .config import Comparison, RowSection
-from .films import films
-from .table import Line, table
-from .task import Data, conditions, shown
+from .config import Comparison, Law, RowSection
+from .films import NORMAL, films
+from .table import Line, Scores, score, table
+from .task import Data, shown, tested, watched
 
-FIRST = {"train": 0, "test": 100_000, "validate": 200_000}
+FIRST = {"start": 0, "test": 100_000, "validate": 200_000}
 """Seed of the first film of each set; no film is in two."""
+RUNS, APART = 1_000_000, 10_000
+"""Seed of the first film of the first run, and how far apart runs are."""
+START, NORMALS = "start, not fine-tuned", "no disease, always"
+"""Rows without runs: what fine-tuning starts from, and what a model that sees nothing would score."""
 Show = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
@@ -35,36 +39,55 @@ class Study:
         torch.set_num_threads(1)  # tiny models: several threads only wait for each other
         self.comparison, self.out, self._progress = comparison, out, progress
         self._claim()
-        sizes = {"train": comparison.films.train, "test": comparison.films.test, "validate": comparison.films.validate_}
+        sizes = {"start": comparison.films.start, "test": comparison.films.test, "validate": comparison.films.validate_}
         with progress("films", sum(sizes.values())) as advance:
             self.films = {name: films(name, FIRST[name], number, out, advance) for name, number in sizes.items()}
         with progress("clean start", comparison.pretrain.steps) as advance:
-            self.bench = Bench(comparison, self.films["train"], out, advance)
+            self.bench = Bench(comparison, self.films["start"], out, advance)
 
     def run(self) -> list[Line]:
-        """Every row: its learning rate, then its runs, seed by seed; the table of all seeds that all rows have."""
+        """Row by row: its learning rate, then its runs; the table of the rows that all seeds were run with."""
         run, rows = self.comparison.run, self.comparison.rows
-        with self._progress("learning rates", len(rows) * len(run.learning_rates) * len(run.tuning_seeds)) as advance:
-            rates = {row.name: self._rate(row, advance) for row in rows}
-        with self._progress("runs", len(rows) * len(run.seeds)) as advance:
-            for seed in run.seeds:
-                for row in rows:
-                    self._cell(row, seed, rates[row.name])
+        tuning = len(run.learning_rates) * len(run.tuning_seeds) if len(run.learning_rates) > 1 else 0
+        with self._progress("runs", len(rows) * (tuning + len(run.seeds))) as advance:
+            for row in sorted(rows, key=lambda row: row.name != self.comparison.baseline):
+                rate = self._rate(row, advance)
+                for seed in run.seeds:
+                    self._cell(row, seed, rate)
                     advance()
                 self._write_table()
         return self.table()
 
     def _write_table(self) -> None:
-        """What there is so far: a stopped experiment has a table of its finished seeds."""
+        """What there is so far: a stopped experiment has a table of its finished rows."""
         lines = [json.dumps(line._asdict()) for line in self.table()]
         (self.out / "table.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def table(self) -> list[Line]:
-        """The table of the seeds that every row has been run with."""
+        """The table of the rows that every seed has been run with, and of the two that need no run."""
         rows, seeds = self.comparison.rows, self.comparison.run.seeds
-        whole = [seed for seed in seeds if all(self._path(row, seed).is_file() for row in rows)]
-        predictions = {row.name: [self._read(row, seed) for seed in whole] for row in rows}
-        return table(self.films["test"], predictions, self.comparison.baseline, self.comparison.run.draws)
+        paths = {row.name: [self._path(row, seed) for seed in seeds] for row in rows}
+        whole = {name: each for name, each in paths.items() if all(path.is_file() for path in each)}
+        scores = {name: [self._scored(path) for path in each] for name, each in whole.items()}
+        scores |= {name: [each] * len(seeds) for name, each in self._floors.items()}
+        opponents = {START: self.comparison.baseline, NORMALS: self.comparison.baseline, **self.comparison.opponents}
+        return table({name: each for name, each in scores.items() if opponents[name] in scores}, opponents)
+
+    @cached_property
+    def _floors(self) -> dict[str, Scores]:
+        start = self.bench.fresh().eval()
+        test = self.films["test"]
+        written = {name: self.bench.write(start, batches) for name, batches in self._asked.items()}
+        normal = {name: [NORMAL] * len(texts) for name, texts in written.items()}
+        return {START: score(test, written, self._losses(start)), NORMALS: score(test, normal, {})}
+
+    @cache  # noqa: B019 - one study a process, and a score is small
+    def _scored(self, path: Path) -> Scores:
+        found: dict[str, list[str]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            found.setdefault(record["condition"], []).append(record["text"])
+        return score(self.films["test"], found, json.loads(_losses_of(path).read_text(encoding="utf-8")))
 
     def _claim(self) -> None:
         path = self.out / "comparison.json"
@@ -76,14 +99,16 @@ class Study:
         path.write_text(json.dumps(said, indent=1), encoding="utf-8")
 
     def _path(self, row: RowSection, seed: int, rate: float | None = None) -> Path:
-        said = row.model_dump(exclude={"name"})
+        said = row.model_dump(exclude={"name", "against"})
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
         suffix = "predictions.jsonl" if rate is None else f"{rate:g}.json"
         return self.out / "runs" / f"{digest}-seed{seed}.{suffix}"
 
-    @lru_cache(maxsize=1)  # noqa: B019 - one study a process; a run's patches are large
+    @cache  # noqa: B019 - one study a process, and a run's thumbnails are small
     def _data(self, seed: int) -> Data:
-        return Data(self.films["train"], self.comparison, self.bench.processor, seed)
+        said = self.comparison.films
+        found = films(f"run{seed}", RUNS + APART * seed, said.high + said.low, self.out, lambda *_, **__: None)
+        return Data(found, self.comparison, self.bench.processor, seed)
 
     def _rate(self, row: RowSection, advance: Advance) -> float:
         """The learning rate with the least loss on validate, over clean, low and held-out defects alike."""
@@ -97,14 +122,14 @@ class Study:
                 path = self._path(row, seed, rate)
                 if not path.is_file():
                     model = self.bench.run(row, self._data(seed), seed, rate)
-                    path.write_text(json.dumps(self._validated(model)), encoding="utf-8")
+                    path.write_text(json.dumps(self._validated(model, row.law)), encoding="utf-8")
                 found = json.loads(path.read_text(encoding="utf-8"))
                 losses[rate] += sum(found.values()) / len(found)
                 advance()
         return min(losses, key=losses.__getitem__)
 
-    def _validated(self, model: torch.nn.Module) -> dict[str, float]:
-        return {name: self.bench.loss(model, batch) for name, batch in self._watched.items()}
+    def _validated(self, model: torch.nn.Module, law: Law) -> dict[str, float]:
+        return {name: self.bench.loss(model, batch) for name, batch in self._watched(law).items()}
 
     def _cell(self, row: RowSection, seed: int, rate: float) -> None:
         path = self._path(row, seed)
@@ -119,6 +144,7 @@ class Study:
                 json.dumps({"model": row.name, "condition": name, "key": key, "text": text, "rate": rate})
                 for key, text in zip(test.keys, texts, strict=True)
             ]
+        _losses_of(path).write_text(json.dumps(self._losses(model)), encoding="utf-8")
         partial = path.with_suffix(".partial")
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
         partial.rename(path)
@@ -127,18 +153,23 @@ class Study:
     def _asked(self) -> dict[str, list[Batch]]:
         """The test films in every condition."""
         test = self.films["test"]
-        return {name: self.bench.asked(grey) for name, grey in shown(test, conditions(test, test=True)).items()}
+        return {name: self.bench.asked(grey) for name, grey in shown(test, tested(test)).items()}
 
     @cached_property
-    def _watched(self) -> dict[str, Batch]:
-        watched = self.films["validate"]
-        pictures = shown(watched, conditions(watched, test=False))
-        return {name: self.bench.answered(grey, watched.reports) for name, grey in pictures.items()}
+    def _answered(self) -> dict[str, Batch]:
+        """The same films with their true reports."""
+        test = self.films["test"]
+        return {name: self.bench.answered(grey, test.reports) for name, grey in shown(test, tested(test)).items()}
 
-    def _read(self, row: RowSection, seed: int) -> dict[str, list[str]]:
-        """Reports by condition, in the films' order."""
-        found: dict[str, list[str]] = {}
-        for line in self._path(row, seed).read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            found.setdefault(record["condition"], []).append(record["text"])
-        return found
+    def _losses(self, model: torch.nn.Module) -> dict[str, float]:
+        return {name: self.bench.loss(model, batch) for name, batch in self._answered.items()}
+
+    @cache  # noqa: B019 - one study a process
+    def _watched(self, law: Law) -> dict[str, Batch]:
+        films = self.films["validate"]
+        pictures = shown(films, watched(films, law))
+        return {name: self.bench.answered(grey, films.reports) for name, grey in pictures.items()}
+
+
+def _losses_of(predictions: Path) -> Path:
+    return predictions.with_name(predictions.name.replace("predictions.jsonl", "losses.json"))

@@ -10,13 +10,18 @@ from ....benchmark.cases import Cell, group
 from ....benchmark.corpus import Corpus
 from ....benchmark.labeler import label
 from ....benchmark.metrics import METRICS
-from ....benchmark.score import CLEAN, Roles, Row, draw_scores, rows_of
+from ....benchmark.score import CLEAN, Roles, draw_scores, rows_of
 from .films import NORMAL, Films
-from .task import TESTED, cases
+from .task import TESTED, TESTED_SEEN, cases
 
-SHOWN = ("micro_f1_14_uncertain_positive", "rouge_l")
-"""Label F1 does not see sides, and naming everything earns two thirds of it here; ROUGE-L sees what is written."""
-FLOOR = "constant"
+WRITTEN = ("micro_f1_14_uncertain_positive", "rouge_l")
+"""Of `lrrg score`. Label F1 does not see sides, and naming everything earns two thirds of it here; ROUGE-L does."""
+LOSS = "cross_entropy"
+"""Nats a token of the true report: not what is read in the end, but far less a matter of chance."""
+SHOWN = (*WRITTEN, LOSS)
+RUN, FLOOR = "run", "constant"
+DRAWS = 100
+"""Bootstrap samples, the least there may be: intervals here are over runs."""
 T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """Student's t at 97.5 % by number of runs."""
 SCORES: Mapping[str, tuple[Cell, str]] = {
@@ -29,12 +34,15 @@ SCORES: Mapping[str, tuple[Cell, str]] = {
     "gap_natural": (Cell("T1h", "all"), "gap"),
 }
 """Columns: rows of `lrrg score`. Low films are spoilt as the training's are; natural ones as nature may."""
+SINGLE = {"seen": TESTED_SEEN, "unseen": TESTED}
 Reports = Mapping[str, list[str]]
 """A run's reports by condition."""
+Scores = dict[str, dict[str, float]]
+"""A run's scores by metric and column."""
 
 
 class Line(NamedTuple):
-    """A row's mean score, and its difference to the baseline over the same runs with a 95 % interval, in points."""
+    """A row's mean, and its difference to its opponent over the same runs with a 95 % interval, in hundredths."""
 
     row: str
     metric: str
@@ -46,24 +54,19 @@ class Line(NamedTuple):
     runs: int
 
 
-def table(test: Films, predictions: Mapping[str, Sequence[Reports]], baseline: str, draws: int) -> list[Line]:
+def table(scores: Mapping[str, Sequence[Scores]], opponents: Mapping[str, str]) -> list[Line]:
     """Every score of every row.
 
     The gap's difference is the benchmark's difference in differences with its sign turned: below zero is less lost.
 
     Args:
-        test: the films.
-        predictions: runs by row, the same seeds in the same order.
-        baseline: row that the others are compared with.
-        draws: bootstrap samples of each run's own scores.
+        scores: of each run (see `score`) by row, the same seeds in the same order.
+        opponents: row that each row is compared with.
     """
-    runs = len(next(iter(predictions.values())))
-    scored = [
-        score(test, {row: each[run] for row, each in predictions.items()}, baseline, draws) for run in range(runs)
-    ]
     lines: list[Line] = []
-    for metric, row, name in product(SHOWN, predictions, SCORES):
-        values = 100 * np.array([[found[metric, each][name] for each in (row, baseline)] for found in scored])
+    for metric, row, name in product(SHOWN, scores, SCORES):
+        pairs = zip(scores[row], scores[opponents[row]], strict=True)
+        values = 100 * np.array([[each[metric][name] for each in pair] for pair in pairs])
         lines.append(_line(row, metric, name, values))
     return lines
 
@@ -73,33 +76,41 @@ def _line(row: str, metric: str, name: str, values: np.ndarray) -> Line:
     differences = values[:, 0] - values[:, 1]
     runs = len(differences)
     half = float(T_975[runs] * differences.std(ddof=1) / np.sqrt(runs)) if runs > 1 else float("nan")
-    better = int((differences < 0).sum() if name.startswith("gap") else (differences > 0).sum())
+    less_is_better = metric == LOSS or name.startswith("gap")
+    better = int((differences < 0).sum() if less_is_better else (differences > 0).sum())
     return Line(row, metric, name, float(values[:, 0].mean()), float(differences.mean()), half, better, runs)
 
 
-def score(
-    test: Films, reports: Mapping[str, Reports], baseline: str, draws: int
-) -> dict[tuple[str, str], dict[str, float]]:
-    """Scores of one run of every row, by (metric, row) and column, as fractions."""
-    names = list(next(iter(reports.values())))
-    every = cases(test, names)
+def score(test: Films, reports: Reports, losses: Mapping[str, float]) -> Scores:
+    """Scores of one run by metric and column: fractions, those of `lrrg score` on all of its reports, and nats.
+
+    Args:
+        test: the films.
+        reports: by condition.
+        losses: nats a token by condition; none for what is no model.
+    """
+    every = cases(test, list(reports))
     references = [case.reference for case in every]
-    texts = {row: [text for name in names for text in written[name]] for row, written in reports.items()}
-    texts[FLOOR] = [NORMAL] * len(every)
     labels: dict[str, np.ndarray] = {}
-    corpora = {row: Corpus(written, references, label, _labels=labels) for row, written in texts.items()}
+    # What derived rows are called by; the columns here are derived from neither.
+    texts = {RUN: [text for written in reports.values() for text in written], FLOOR: [NORMAL] * len(every)}
+    corpora = {name: Corpus(written, references, label, _labels=labels) for name, written in texts.items()}
     cells = group(every)
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for name in SHOWN:
-        drawn = draw_scores(METRICS[name], corpora, every, cells, draws=draws, seed=0)
-        rows = rows_of(METRICS[name], drawn, set(cells), Roles(FLOOR, baseline, frozenset(TESTED)))
-        found |= {(name, row): _columns(rows, row) for row in reports}
+    found: Scores = {LOSS: _losses(losses)}
+    for metric in WRITTEN:
+        drawn = draw_scores(METRICS[metric], corpora, every, cells, draws=DRAWS, seed=0)
+        rows = rows_of(METRICS[metric], drawn, set(cells), Roles(FLOOR, RUN, frozenset(TESTED)))
+        values = {(Cell(*row[1:6]), row.quantity): row.value for row in rows if row.model == RUN}
+        found[metric] = {name: values[key] for name, key in SCORES.items()}
     return found
 
 
-def _columns(rows: Sequence[Row], model: str) -> dict[str, float]:
-    found = {(Cell(*row[1:6]), row.quantity): row.value for row in rows if row.model == model}
-    return {name: found[key] for name, key in SCORES.items()}
+def _losses(found: Mapping[str, float]) -> dict[str, float]:
+    if not found:
+        return dict.fromkeys(SCORES, float("nan"))
+    means = {name: float(np.mean([found[each] for each in of])) for name, of in SINGLE.items()}
+    gaps = {"gap": found["low"] - found["clean"], "gap_natural": found["natural"] - found["clean"]}
+    return {name: found[name] for name in ("clean", "low", "natural")} | means | gaps
 
 
 def by_row(lines: Sequence[Line]) -> dict[str, list[list[str]]]:

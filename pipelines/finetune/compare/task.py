@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ....benchmark.cases import Case
 from ...report_prompt import Question
+from ..pixels import patches, resized
 from ..processor import Asked, Batch, Processor
-from .config import Comparison, RowSection
+from .config import Comparison, Law, RowSection
 from .films import Films, Grey, ladder, spoil
 
 QUESTION = Question("", "Report.")
@@ -23,7 +26,7 @@ TESTED_SEEN = SEEN[:4]
 """Seen defects that are scored one by one; `low` has all of them in mixtures."""
 SEVERITY = 4
 """Of the test's single defects."""
-LAWS: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[int]]] = {
+LAWS: Mapping[Law, tuple[Sequence[str], Sequence[int], Sequence[int]]] = {
     "seen": (SEEN, (1, 2), (3, 4, 5)),
     "natural": (SEEN + TESTED, (2, 3), (2, 3, 4)),
 }
@@ -31,7 +34,7 @@ LAWS: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[int]]] = {
 Defects = Sequence[tuple[str, int]]
 
 
-def defects_of(key: str, law: str) -> Defects:
+def defects_of(key: str, law: Law) -> Defects:
     """What is wrong with a low film: drawn from its name."""
     names, numbers, severities = LAWS[law]
     rng = np.random.default_rng(np.frombuffer(f"{law}\0{key}".encode(), np.uint8))
@@ -45,24 +48,31 @@ def copy_of(key: str) -> Defects:
     return [(SEEN[rng.integers(len(SEEN))], int(rng.integers(2, 6)))]
 
 
+class Film(NamedTuple):
+    """A film with its report as tokens; patches are cut when it is drawn, which takes little, and memory even less."""
+
+    asked: Asked
+    grey: Grey
+
+
 class Data:
-    """The films of one run, cut into patches once: clean ones, low ones, and a spoilt copy of every clean one."""
+    """The films of one run: clean ones, a spoilt copy of every clean one, and low ones of every law."""
 
     def __init__(self, films: Films, comparison: Comparison, processor: Processor, seed: int) -> None:
-        """Draw a run's films from those of all."""
-        order: list[int] = np.random.default_rng([seed, 11]).permutation(len(films)).tolist()
-        high, low = comparison.films.high, comparison.films.low
+        """Spoil a run's films: the first ones stay clean."""
+        high = comparison.films.high
         self._size, self._seed, self._processor = comparison.run.batch_size, seed, processor
         severities = ladder()
 
-        def row(number: int, defects: Defects) -> Asked:
+        def film(number: int, defects: Defects) -> Film:
             grey = spoil(films.grey[number], defects, films.keys[number], severities)
-            return processor.row(QUESTION, grey, films.reports[number])
+            asked = processor.row(QUESTION, grey, films.reports[number])
+            return Film(asked._replace(pixel_values=torch.empty(0)), grey)
 
-        self.high = [row(each, ()) for each in order[:high]]
-        self.copies = [row(each, copy_of(films.keys[each])) for each in order[:high]]
-        law = comparison.films.law
-        self.low = [row(each, defects_of(films.keys[each], law)) for each in order[high : high + low]]
+        self.high = [film(each, ()) for each in range(high)]
+        self.copies = [film(each, copy_of(films.keys[each])) for each in range(high)]
+        low = range(high, len(films))
+        self.low = {law: [film(each, defects_of(films.keys[each], law)) for each in low] for law in LAWS}
 
     def step(self, row: RowSection, step: int) -> dict[str, list[Batch]]:
         """Batches of one step: a function of seed, step and shares, whatever the strategy."""
@@ -72,14 +82,20 @@ class Data:
         low = round(row.low_share * self._size)
         copied = round(row.augment * low)
         high = self._some(rng, self.high, self._size - low)
-        spoilt = self._some(rng, self.low, low - copied) + self._some(rng, self.copies, copied)
+        spoilt = self._some(rng, self.low[row.law], low - copied) + self._some(rng, self.copies, copied)
         return {"high": [self._batch(high)], "low": [self._batch(spoilt)]}
 
-    def _some(self, rng: np.random.Generator, pool: Sequence[Asked], number: int) -> list[Asked]:
+    def _some(self, rng: np.random.Generator, pool: Sequence[Film], number: int) -> list[Film]:
         return [pool[each] for each in rng.integers(len(pool), size=number)]
 
-    def _batch(self, rows: Sequence[Asked]) -> Batch:
-        return self._processor.batch(rows)
+    def _batch(self, films: Sequence[Film]) -> Batch:
+        return self._processor.batch([drawn(film.asked, film.grey, self._processor) for film in films])
+
+
+def drawn(asked: Asked, grey: Grey, processor: Processor) -> Asked:
+    """A row with the patches of a film."""
+    cut = patches(resized(grey, processor.min_pixels, processor.max_pixels))
+    return asked._replace(pixel_values=torch.from_numpy(cut.values))
 
 
 def shown(films: Films, defects: Mapping[str, Sequence[Defects]]) -> dict[str, list[Grey]]:
@@ -93,15 +109,27 @@ def shown(films: Films, defects: Mapping[str, Sequence[Defects]]) -> dict[str, l
     }
 
 
-def conditions(films: Films, *, test: bool) -> dict[str, list[Defects]]:
-    """Conditions of the test, or of validation, by name."""
-    singles = (*TESTED_SEEN, *TESTED) if test else HELD_OUT
-    laws = {"low": "seen", "natural": "natural"} if test else {"low": "seen"}
+def tested(films: Films) -> dict[str, list[Defects]]:
+    """Conditions of the test by name."""
     return {
         "clean": [() for _ in films.keys],
-        **{name: [defects_of(key, law) for key in films.keys] for name, law in laws.items()},
-        **{defect: [[(defect, SEVERITY)] for _ in films.keys] for defect in singles},
+        "low": [defects_of(key, "seen") for key in films.keys],
+        "natural": [defects_of(key, "natural") for key in films.keys],
+        **_single(films, (*TESTED_SEEN, *TESTED)),
     }
+
+
+def watched(films: Films, law: Law) -> dict[str, list[Defects]]:
+    """Conditions of validation by name: low films are such as the run has, held-out defects such as no test has."""
+    return {
+        "clean": [() for _ in films.keys],
+        "low": [defects_of(key, law) for key in films.keys],
+        **_single(films, HELD_OUT),
+    }
+
+
+def _single(films: Films, defects: Sequence[str]) -> dict[str, list[Defects]]:
+    return {defect: [[(defect, SEVERITY)] for _ in films.keys] for defect in defects}
 
 
 def cases(films: Films, names: Sequence[str]) -> list[Case]:
