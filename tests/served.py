@@ -3,12 +3,14 @@
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 import pytest
@@ -19,6 +21,8 @@ from lrrg.tests.project import LRRG, all_gone, family
 
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 60
+CONTEXT = 4096
+"""Tokens the server takes: more than the compact judge was made for, so that it can be asked with the long prompt."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,17 @@ class Served:
         """Of its pages `/health` and `/metrics`."""
         return self.url.removesuffix("/v1")
 
+    def page(self, path: str) -> str:
+        """What it says there."""
+        with build_opener(ProxyHandler({})).open(f"{self.root}{path}", timeout=10) as reply:
+            return reply.read().decode()
+
+    def cache(self) -> tuple[float, float]:
+        """Prompt tokens that were looked up in the prefix cache so far, and those found there."""
+        text, names = self.page("/metrics"), ("prefix_cache_queries", "prefix_cache_hits")
+        asked, hit = (sum(map(float, re.findall(rf"^vllm:{name}_total\S* (\S+)$", text, re.M))) for name in names)
+        return asked, hit
+
     def front(self) -> psutil.Process | None:
         """vLLM's first process, with its engine and worker below it; None while there is none."""
         for each in family(self.process.pid):
@@ -53,7 +68,9 @@ class Served:
 def a_judge(logs: Path) -> Iterator[Served]:
     """Serve the compact judge; skips where no vLLM is installed. In the end no process may be left."""
     skip_without_vllm()
-    with serving("--port", "0", logs=logs) as process:
+    longer = json.dumps({"text_config": {"max_position_embeddings": CONTEXT}})
+    flags = ("--max-model-len", str(CONTEXT), "--hf-overrides", longer)
+    with serving("--port", "0", "--", *flags, logs=logs) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, (logs / "stderr").read_text()

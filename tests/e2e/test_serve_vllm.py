@@ -10,7 +10,6 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
 
 import cv2
 import numpy as np
@@ -40,11 +39,6 @@ for flags in json.loads(sys.argv[1]):
 """
 
 
-def page(address: str) -> str:
-    with build_opener(ProxyHandler({})).open(address, timeout=10) as reply:
-        return reply.read().decode()
-
-
 def picture(seed: int) -> dict[str, Any]:
     grey = np.random.default_rng(seed).integers(0, 256, (112, 112), np.uint8)
     png = cv2.imencode(".png", grey)[1].tobytes()
@@ -66,7 +60,7 @@ def ask(served: Served, number: int, text: str, **body: Any) -> list[str]:
 
 
 def test_the_compact_judge_is_served_with_its_revision(judge_server: Served):
-    served = page(f"{judge_server.url}/models")
+    served = judge_server.page("/v1/models")
     assert judge_server.model == COMPACT_NAME
     assert re.search(rf'"{COMPACT_NAME}@[0-9a-f]{{12}}"', served)
     assert healthy(judge_server.root)
@@ -81,18 +75,10 @@ def test_every_reply_fits_the_schema_even_of_wild_sampling(judge_server: Served)
 
 
 def test_the_text_before_the_images_is_read_once(judge_server: Served):
-    before = cache(judge_server)
+    before = judge_server.cache()
     ask(judge_server, 32, RUBRIC, temperature=0, max_completion_tokens=96, response_format=FORMAT)
-    asked, hit = (now - then for now, then in zip(cache(judge_server), before, strict=True))
+    asked, hit = (now - then for now, then in zip(judge_server.cache(), before, strict=True))
     assert hit / asked > 0.7
-
-
-def cache(served: Served) -> tuple[float, float]:
-    """Prompt tokens that were looked up in the prefix cache so far, and those found there."""
-    text = page(f"{served.root}/metrics")
-    names = ("prefix_cache_queries", "prefix_cache_hits")
-    asked, hit = (sum(map(float, re.findall(rf"^vllm:{name}_total\S* (\S+)$", text, re.M))) for name in names)
-    return asked, hit
 
 
 def test_a_second_server_on_the_same_port_is_refused(judge_server: Served):
