@@ -73,7 +73,7 @@ def test_equal_servers_share_the_load():
 
 
 def test_a_slow_server_gets_less():
-    with serving(slowly(0.2)) as slow, serving(slowly(0.01)) as quick:
+    with serving(slowly(0.6)) as slow, serving(slowly(0.01)) as quick:
         run([slow, quick], lambda client: ask_all(client, 60), Limits(concurrency=2))
         assert len(slow.asked) < len(quick.asked) / 3
 
