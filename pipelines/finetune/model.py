@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, Qwen2_5_VLF
 
 from .config import TINY, AdaptSection, Config, Part
 from .data import Corpus, Example
+from .flat import flatten_patch_embedding
 from .processor import Processor
 from .qwen import Sizes, build
 from .tokenizer import train_tokenizer
@@ -66,13 +67,13 @@ def load(config: Config, corpus: Corpus) -> Loaded:
         max_pixels=images.max_pixels,
         target_tokens=config.data.target_tokens,
     )
-    return Loaded(adapt(base, config.adapt, config.train.seed), processor)
+    return Loaded(adapt(flatten_patch_embedding(base), config.adapt, config.train.seed), processor)
 
 
 def _tiny(config: Config, examples: Sequence[Example]) -> tuple[Qwen2_5_VLForConditionalGeneration, Any]:
     size = config.tiny
     texts = [text for each in examples for text in (*each.question, each.target)]
-    tokenizer = train_tokenizer([ROLES, *texts], size.vocabulary)
+    tokenizer = train_tokenizer([ROLES, *texts], size.vocabulary, sentences=True)
     sizes = Sizes(
         vision_hidden=size.vision_hidden,
         vision_depth=size.vision_layers,
@@ -81,7 +82,7 @@ def _tiny(config: Config, examples: Sequence[Example]) -> tuple[Qwen2_5_VLForCon
         layers=size.layers,
         intermediate=3 * size.hidden,
     )
-    model = build(tokenizer, sizes, seed=config.train.seed)
+    model = build(tokenizer, sizes, seed=config.train.seed, fan_in=True)
     model.set_attn_implementation(config.model.attention)
     return model.to(getattr(torch, config.model.dtype)), tokenizer
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -31,8 +32,18 @@ class Sizes:
     max_tokens: int = 2048
 
 
-def build(tokenizer: PreTrainedTokenizerFast, sizes: Sizes, *, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """A Qwen2.5-VL with random weights: every vision block sees the whole picture, embeddings are tied."""
+def build(
+    tokenizer: PreTrainedTokenizerFast, sizes: Sizes, *, seed: int, fan_in: bool = False
+) -> Qwen2_5_VLForConditionalGeneration:
+    """A Qwen2.5-VL with random weights: every vision block sees the whole picture, embeddings are tied.
+
+    Args:
+        tokenizer: with Qwen's special tokens.
+        sizes: of the model.
+        seed: of the weights.
+        fan_in: start every matrix at a deviation of 1 / sqrt(its inputs). The usual .02 is meant for layers thousands
+            wide; in narrow ones it leaves all attention even for the first hundreds of steps.
+    """
     config = Qwen2_5_VLConfig(
         text_config=_text(tokenizer, sizes),  # pyright: ignore[reportCallIssue]
         vision_config=_vision(sizes),  # pyright: ignore[reportCallIssue]
@@ -42,11 +53,20 @@ def build(tokenizer: PreTrainedTokenizerFast, sizes: Sizes, *, seed: int) -> Qwe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
+        if fan_in:
+            _spread(model)
     end, nothing = (tokenizer.convert_tokens_to_ids(token) for token in (END_OF_TURN, END_OF_TEXT))
     assert model.generation_config is not None
     model.generation_config.eos_token_id = [end, nothing]
     model.generation_config.pad_token_id = nothing
     return model
+
+
+def _spread(model: Qwen2_5_VLForConditionalGeneration) -> None:
+    embeddings = model.get_input_embeddings().weight
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv3d) and module.weight is not embeddings:
+            nn.init.normal_(module.weight, 0.0, module.weight[0].numel() ** -0.5)
 
 
 def save_folder(

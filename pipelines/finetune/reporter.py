@@ -12,6 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from ..predictions import Written
 from ..prepared import Prepared
 from ..report_prompt import Question
+from .flat import flatten_patch_embedding
 from .processor import Asked, Processor
 from .train import spare_threads
 
@@ -24,7 +25,9 @@ class Reporter:
         disable_progress_bar()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         # transformers types `generate` for no class in particular.
-        self._model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype="auto")
+        self._model: Any = flatten_patch_embedding(
+            Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype="auto")
+        )
         self._model.eval().to(device)
         spare_threads(self._model)
         self.processor = Processor.of_folder(folder, max_pixels)

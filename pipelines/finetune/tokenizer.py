@@ -1,8 +1,9 @@
 """A byte-level BPE tokenizer of our own, small enough to ship, with Qwen's special tokens and chat format."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
@@ -11,6 +12,8 @@ IMAGE = "<|image_pad|>"
 VIDEO = "<|video_pad|>"
 VISION_START = "<|vision_start|>"
 VISION_END = "<|vision_end|>"
+SENTENCE = r"[^.\n]*[.\n]*\s*"
+"""Up to a full stop or the end of a line, and the white space behind it."""
 SPECIAL_TOKENS = (
     END_OF_TEXT, "<|im_start|>", END_OF_TURN, "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",
     "<|box_end|>", "<|quad_start|>", "<|quad_end|>", VISION_START, VISION_END, "<|vision_pad|>", IMAGE, VIDEO,
@@ -41,6 +44,7 @@ def train_tokenizer(
     chat_template: str = CHAT_TEMPLATE,
     max_tokens: int = 2048,
     across_words: bool = False,
+    sentences: bool = False,
 ) -> PreTrainedTokenizerFast:
     """Train a tokenizer; equal texts give an equal tokenizer.
 
@@ -52,10 +56,12 @@ def train_tokenizer(
         chat_template: Jinja template of a conversation.
         max_tokens: longest sequence of the model.
         across_words: whether a token may span words and punctuation, for a model that only ever writes one form.
+        sentences: whether a token may span the words of one sentence or line, for a model that learns from few texts
+            of few sentences: each then is one choice and not twelve.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), _bytes(across_words)]
+        [pre_tokenizers.Digits(individual_digits=True), *_pieces(across_words, sentences)]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -76,5 +82,7 @@ def train_tokenizer(
     return made
 
 
-def _bytes(across_words: bool) -> pre_tokenizers.ByteLevel:
-    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not across_words)
+def _pieces(across_words: bool, sentences: bool) -> list[Any]:
+    """What cuts a text where no token may reach across."""
+    cuts = [pre_tokenizers.Split(Regex(SENTENCE), "isolated")] if sentences else []
+    return [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not across_words and not sentences)]

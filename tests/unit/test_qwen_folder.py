@@ -44,6 +44,26 @@ def test_equal_seeds_give_equal_models_and_leave_the_generator_alone(tokenizer):
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
+def test_a_sentence_may_be_one_token_and_no_token_reaches_across_two():
+    said = ["Heart size is normal. No pneumothorax.\nView: PA", "No pneumothorax. Heart size is normal."]
+    spanning = train_tokenizer(said * 5, 2000, sentences=True)
+    pieces = [spanning.decode([token]) for token in spanning(said[0]).input_ids]
+    assert pieces == ["Heart size is normal. ", "No pneumothorax.\n", "View: PA"]
+    assert spanning.decode(spanning("Heart 12. é").input_ids) == "Heart 12. é"
+
+
+def test_weights_may_start_as_wide_as_their_inputs_need(tokenizer):
+    model = build(tokenizer, SIZES, seed=1, fan_in=True)
+    deviations = {
+        name: float(weight.std()) * weight[0].numel() ** 0.5
+        for name, weight in model.named_parameters()
+        if weight.ndim > 1 and "embed_tokens" not in name
+    }
+    assert len(deviations) > 10
+    assert all(0.8 < deviation < 1.2 for deviation in deviations.values()), deviations
+    assert 0.015 < float(model.get_input_embeddings().weight.std()) < 0.025, "tied to what is written"
+
+
 def test_the_saved_folder_is_the_model(tokenizer, model, tmp_path):
     save_folder(model, tokenizer, tmp_path, min_pixels=56 * 56, max_pixels=112 * 112)
     again = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path).eval()
