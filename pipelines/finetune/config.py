@@ -40,7 +40,7 @@ class TinySection(Section):
     layers: int = Field(2, ge=1, description="of the language model")
     vision_hidden: int = Field(128, ge=32, multiple_of=32, description="width of the vision tower")
     vision_layers: int = Field(2, ge=1, description="of the vision tower")
-    vocabulary: int = Field(1024, ge=300, description="tokens at most, learned on the training reports")
+    vocabulary: int = Field(3072, ge=300, description="tokens at most, learned on the training reports")
 
 
 class AdaptSection(Section):
