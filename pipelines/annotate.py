@@ -174,7 +174,7 @@ def _engine(
             from .engines.ray import Ray, connected
 
             with connected(address):
-                yield Ray(store.merge_shard, folder, images), [store, writer]
+                yield Ray(store.merge_shards, folder, images), [store, writer]
 
 
 def _cluster(settings: Settings) -> AbstractContextManager[str]:

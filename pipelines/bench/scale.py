@@ -167,7 +167,7 @@ def _merging(folder: Path, store: Store, job: Job, verdicts: Sequence[Verdict]) 
     with ShardWriter.open(folder, job.recipe) as writer:
         parts = (verdicts[:1], verdicts[1:2], verdicts[2:])
         files = [writer.write(part, job.recipe.recipe_id, job.run.run_id) for part in parts]
-    _, small, large = (_cpu(partial(store.merge_shard, path)) for path in files)
+    _, small, large = (_cpu(partial(store.merge_shards, [path])) for path in files)
     return small, max(0.0, large - small) / (len(parts[2]) - 1)
 
 

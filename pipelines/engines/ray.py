@@ -3,7 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,7 +16,7 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from ..errors import ClusterError
 from ..store import shard_files
 from .outcome import Outcome, nothing_to_drop
-from .task import Shard, finish
+from .task import Done, Shard, finish
 from .unit import Advance, Job, Work
 
 SHARD_IMAGES = 1024
@@ -57,17 +57,16 @@ class Ray:
     """Runs work as tasks of the cluster that this process is connected to.
 
     Attributes:
-        merge: commits one shard file.
+        merge: commits shard files, those it did not commit before.
         folder: where tasks leave their files; every machine of the cluster sees it under this name.
         images: number of images in the run.
     """
 
-    merge: Callable[[Path], object]
+    merge: Callable[[Sequence[Path]], object]
     folder: Path
     images: int
     _running: list[ObjectRef] = field(default_factory=list)
     _lost: list[RayError] = field(default_factory=list)
-    _merged: set[str] = field(default_factory=set)
     _dropping: bool = False
 
     def run(self, work: Work, job: Job, outcome: Outcome, advance: Advance) -> None:
@@ -96,28 +95,34 @@ class Ray:
                 self._running.append(_task.remote(shard, shared, self.folder))
             if not self._running:
                 return
-            done, self._running = ray.wait(self._running, timeout=POLL_SECONDS)
-            for each in done:
-                self._take(each, outcome, advance)
+            self._take(self._ended(), outcome, advance)
             if cancels < outcome.over + self._dropping:
                 self._cancel()
                 cancels += 1
 
-    def _take(self, task: ObjectRef, outcome: Outcome, advance: Advance) -> None:
-        """Commit what a task found."""
+    def _ended(self) -> list[ObjectRef]:
+        """Tasks that ended meanwhile: all of them, because files cost less to merge together than one by one."""
+        ended, self._running = ray.wait(self._running, num_returns=len(self._running), timeout=POLL_SECONDS)
+        return ended
+
+    def _take(self, tasks: Sequence[ObjectRef], outcome: Outcome, advance: Advance) -> None:
+        """Commit what tasks found."""
+        found = [done for task in tasks if (done := self._found(task))]
+        self._merge([path for done in found for path in done.paths])
+        for done in found:
+            outcome.add(done.counts)
+            advance(done.counts.total(), **outcome.counts)
+
+    def _found(self, task: ObjectRef) -> Done | None:
         try:
-            done = ray.get(task)
+            return ray.get(task)
         except TaskCancelledError:
-            return  # it had not begun, or was dropped: its images stay pending
+            return None  # it had not begun, or was dropped: its images stay pending
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
             self._lost.append(error)
-            return
-        for path in done.paths:
-            self._merge(path)
-        outcome.add(done.counts)
-        advance(done.counts.total(), **outcome.counts)
+            return None
 
     def _drop(self) -> None:
         self._dropping = True
@@ -135,15 +140,15 @@ class Ray:
 
     def _collect(self, run_id: str) -> None:
         """Commit files whose task did not live to name them."""
-        for path in shard_files(self.folder):
-            if run_id in path.name and path.name not in self._merged:
-                self._merge(path)
+        self._merge([path for path in shard_files(self.folder) if run_id in path.name])
 
-    def _merge(self, path: Path) -> None:
-        if not path.exists():
-            raise ClusterError("folder", f"{path}: a task wrote it, and it is not here; name a --shards that all see")
-        self.merge(path)
-        self._merged.add(path.name)
+    def _merge(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if not path.exists():
+                raise ClusterError(
+                    "folder", f"{path}: a task wrote it, and it is not here; name a --shards that all see"
+                )
+        self.merge(paths)
 
     def _shard_images(self) -> int:
         return min(SHARD_IMAGES, math.ceil(self.images / (SHARDS_PER_CPU * _cpus())))

@@ -1,34 +1,3 @@
--- The policy in SQL. `source` is `verdict` or a table of its shape (a batch about to be stored), so that the rows
--- materialised with each batch and the rows anyone can derive again come from one text; 012 joins all of it in `derived`.
-CREATE MACRO scored(source) AS TABLE
-WITH measured AS (
-    SELECT
-        v.image_id,
-        v.recipe_id,
-        v.intensity_domain AS domain,
-        coalesce(g."group", 'unknown') AS "group",
-        unnest(map_keys(v.measures)) AS measure,
-        unnest(map_values(v.measures)) AS value
-    FROM query_table(source) AS v
-    LEFT JOIN policy_view AS g ON g.recipe_id = v.recipe_id AND g."view" = upper(v."view")
-    WHERE v.status IN ('ok', 'needs_review')
-)
-SELECT
-    m.image_id,
-    m.recipe_id,
-    m.domain,
-    m.measure,
-    m.value,
-    (CASE r.transform
-        WHEN 'log' THEN ln(greatest(m.value, 1e-6))
-        WHEN 'log1p' THEN ln(1 + greatest(m.value, 0))
-        ELSE m.value
-    END - r.median) / r.scale AS z
-FROM measured AS m
-LEFT JOIN policy_reference AS r USING (recipe_id, domain, "group", measure);
-
-CREATE MACRO contribution(weight, direction, low, high, z) AS weight * least(greatest(direction * z, low), high);
-
 -- Materialised with each batch, catalog columns included: any query on `labels` is one scan.
 CREATE TABLE label (
     image_id VARCHAR,
@@ -105,22 +74,3 @@ COMMENT ON COLUMN labels.rationale IS 'Why, in words.';
 COMMENT ON COLUMN labels.fingerprint IS '256-bit perceptual hash, hex; near duplicates differ in few bits.';
 COMMENT ON COLUMN labels.recipe_id IS 'Recipe the verdict was made by (recipes.recipe_id).';
 COMMENT ON COLUMN labels.created_at IS 'When the verdict was written (UTC).';
-
-CREATE VIEW contributions AS
-SELECT
-    s.image_id,
-    s.recipe_id,
-    s.measure,
-    any_value(s.value) AS value,
-    any_value(s.z) AS z,
-    sum(contribution(t.weight, t.direction, t.low, t.high, s.z) ORDER BY t.direction) AS contribution
-FROM scored('verdict') AS s
-LEFT JOIN policy_term AS t USING (recipe_id, domain, measure)
-GROUP BY s.image_id, s.recipe_id, s.measure;
-COMMENT ON VIEW contributions IS 'What each measure adds to the log-odds of low quality, one row an image, recipe and measure.';
-COMMENT ON COLUMN contributions.image_id IS 'Image.';
-COMMENT ON COLUMN contributions.recipe_id IS 'Recipe.';
-COMMENT ON COLUMN contributions.measure IS 'tool.metric.';
-COMMENT ON COLUMN contributions.value IS 'Raw value.';
-COMMENT ON COLUMN contributions.z IS 'Robust distance from good films of the same domain and view; NULL without a reference.';
-COMMENT ON COLUMN contributions.contribution IS 'Log-odds of low quality the measure adds; NULL where the policy does not weigh it.';

@@ -147,7 +147,8 @@ class Store:
     def ingest(self, folder: Path) -> int:
         """Merge the shard files of a folder; returns how many verdicts were new.
 
-        Each file is one transaction and is merged once; of two verdicts on an image the later written counts.
+        A file is merged whole or not at all, with its line in table `ingested_shard`, and once; of two verdicts on an
+        image the later written counts.
 
         Raises:
             StoreError: `missing` (no shard file there), `shard` (a broken file, one whose run is not described beside
@@ -155,13 +156,15 @@ class Store:
         """
         return shards.ingest(self._connection, folder)
 
-    def merge_shard(self, path: Path) -> int:
-        """Merge one shard file of a run that this database knows; returns how many verdicts were new.
+    def merge_shards(self, paths: Sequence[Path]) -> int:
+        """Merge shard files of runs that this database knows; returns how many verdicts were new.
+
+        Many files at once cost much less than one after another.
 
         Raises:
             StoreError: `shard`, as for `ingest`.
         """
-        return shards.merge_shard(self._connection, path)
+        return shards.merge_shards(self._connection, paths)
 
     def replace_cases(self, cases: Iterable[Case]) -> None:
         """Make `cases` the benchmark that `lrrg_split` shows."""

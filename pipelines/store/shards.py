@@ -89,8 +89,7 @@ def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
         start_run(connection, run)
         if end:
             end_run(connection, run.run_id, end["exit_code"], datetime.fromisoformat(end["ended_at"]))
-    merged = {name for (name,) in connection.execute("SELECT name FROM ingested_shard").fetchall()}
-    return sum(merge_shard(connection, path) for path in shards if path.name not in merged)
+    return merge_shards(connection, shards)
 
 
 def _run(path: Path) -> tuple[Run, Mapping[str, Any]]:
@@ -107,36 +106,97 @@ def _described(path: Path) -> Any:
         raise StoreError("shard", f"{path}: missing or broken; copy the folder of shards again") from error
 
 
-def merge_shard(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Merge one shard file and its ledger row; see `Store.merge_shard`."""
-    digest = _sha256(path)
-    if connection.execute("FROM ingested_shard WHERE sha256 = ?", [digest]).fetchall():
+def merge_shards(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> int:
+    """Merge those files that are not merged yet, with their ledger rows; see `Store.merge_shards`."""
+    names = [path.name for path in paths]
+    known = "SELECT name FROM ingested_shard WHERE name IN (SELECT unnest(?))"
+    merged = {name for (name,) in connection.execute(known, [names]).fetchall()}
+    return sum(_merged(connection, group) for group in _grouped([path for path in paths if path.name not in merged]))
+
+
+def _grouped(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files in their order, as many together as are merged at once."""
+    group, total = [], 0
+    for path in paths:
+        size = path.stat().st_size
+        if group and total + size > TOGETHER:
+            yield group
+            group, total = [], 0
+        group.append(path)
+        total += size
+    if group:
+        yield group
+
+
+def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
+    """Merge some files in one transaction, or, where one of them is refused, those before it one by one."""
+    stage(connection, ())  # not in the transaction: DuckDB 2.0.0 shows nothing of many rows put into a table of its own
+    try:
+        with transaction(connection):
+            return _merge(connection, group)
+    except StoreError:
+        if len(group) == 1:
+            raise
+    return sum(_merged(connection, [path]) for path in group)
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
+    digests = {_sha256(path): path for path in group}
+    known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
+    merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
+    new = {digest: path for digest, path in digests.items() if digest not in merged_before}
+    if not new:
         return 0
-    stage(connection, ())
-    with transaction(connection):
-        try:
-            connection.execute(_NEWER, [str(path)])
-        except duckdb.Error as error:
-            raise StoreError("shard", f"{path}: not a whole shard file; remove it and annotate again") from error
-        _refuse_strangers(connection, path)
-        merged = merge(connection)
-        connection.execute("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", [digest, path.name, merged, now()])
+    _look_into(connection, list(new.values()))
+    replaces = bool(connection.execute(_TWICE).fetchall() or connection.execute(_STANDS).fetchall())
+    if replaces:
+        connection.execute(_NEWEST)
+    counts = dict(connection.execute(_COUNTS_OF_NEWEST if replaces else _COUNTS).fetchall())
+    merged = merge(connection, "batch" if replaces else "waiting", replaces=replaces)
+    rows = [(digest, path.name, counts.get(str(path), 0), now()) for digest, path in new.items()]
+    connection.executemany("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", rows)
     return merged
 
 
-def _refuse_strangers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    image = connection.execute("SELECT image_id FROM batch ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
+def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Make the files the view `waiting`, and see that the database knows their images and runs."""
+    files = ", ".join(quoted(path) for path in paths)
+    try:
+        connection.execute(_FILES.format(files=files))
+        connection.execute(_WAITING)
+        image = connection.execute("SELECT image_id FROM waiting ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
+        run = connection.execute(
+            "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise StoreError("shard", f"{paths[0]}: not a whole shard file; remove it and annotate again") from error
     if image:
-        raise StoreError("shard", f"{path}: image {image[0][0]} is not in this database's catalog")
-    run = connection.execute("SELECT run_id FROM batch ANTI JOIN run USING (run_id, recipe_id) LIMIT 1").fetchall()
+        raise StoreError("shard", f"{paths[0]}: image {image[0][0]} is not in this database's catalog")
     if run:
-        raise StoreError("shard", f"{path}: run-{run[0][0]}.json is missing beside it; copy the folder of shards again")
+        raise StoreError("shard", f"{paths[0]}: run-{run[0][0]}.json is missing beside it; copy the folder again")
 
 
-_NEWER = """
+TOGETHER = 32 << 20
+"""Bytes of shard files that are merged in one transaction: some 100,000 verdicts, which is what bounds the memory."""
+_FILES = """
+CREATE OR REPLACE TEMP VIEW waiting_files AS
+SELECT * EXCLUDE (filename), filename AS shard_file FROM read_parquet([{files}], filename = true, union_by_name = true)
+"""
+_WAITING = """
+CREATE OR REPLACE TEMP VIEW waiting AS
+(FROM verdict LIMIT 0) UNION ALL BY NAME SELECT * EXCLUDE (shard_file) FROM waiting_files
+"""
+_TWICE = "SELECT image_id FROM waiting GROUP BY image_id, recipe_id HAVING count(*) > 1 LIMIT 1"
+_STANDS = "SELECT image_id FROM waiting SEMI JOIN verdict USING (image_id, recipe_id) LIMIT 1"
+_NEWEST = """
 INSERT INTO batch BY NAME
-FROM read_parquet(?) AS b
-ANTI JOIN verdict AS v ON v.image_id = b.image_id AND v.recipe_id = b.recipe_id AND v.created_at >= b.created_at
+FROM waiting AS w
+ANTI JOIN verdict AS v ON v.image_id = w.image_id AND v.recipe_id = w.recipe_id AND v.created_at >= w.created_at
+QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC) = 1
+"""
+_COUNTS = "SELECT shard_file, count(*) FROM waiting_files GROUP BY ALL"
+_COUNTS_OF_NEWEST = """
+SELECT shard_file, count(*) FROM waiting_files SEMI JOIN batch USING (image_id, recipe_id, created_at) GROUP BY ALL
 """
 
 

@@ -25,10 +25,17 @@ def write(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]
         merge(connection)
 
 
-def merge(connection: duckdb.DuckDBPyConnection) -> int:
-    """Upsert the temporary table `batch` and its labels; returns how many verdicts it held."""
-    count = connection.execute("INSERT OR REPLACE INTO verdict FROM batch").fetchall()[0][0]
-    connection.execute("INSERT OR REPLACE INTO label FROM derived('batch')")
+def merge(connection: duckdb.DuckDBPyConnection, source: str = "batch", *, replaces: bool = True) -> int:
+    """Store verdicts and their labels; returns how many verdicts they are.
+
+    Args:
+        connection: to the database, in a transaction.
+        source: temporary table or view of the verdicts' shape, each image and recipe in it once.
+        replaces: whether a row may stand where one of them goes; appending takes a fraction of an upsert's time.
+    """
+    put = "INSERT OR REPLACE INTO" if replaces else "INSERT INTO"
+    count = connection.execute(f"{put} verdict BY NAME FROM {source}").fetchall()[0][0]
+    connection.execute(f"{put} label FROM derived('{source}')")
     return count
 
 

@@ -7,7 +7,7 @@ import pytest
 from lrrg.agent.state import Verdict
 from lrrg.pipelines.errors import StoreError
 from lrrg.pipelines.recipe import Run, begin_run
-from lrrg.pipelines.store import ShardWriter, Store
+from lrrg.pipelines.store import ShardWriter, Store, shards
 from lrrg.tests import stored
 from lrrg.tests.stored import IDS, RECIPE, pending_ids, rows, table
 
@@ -16,6 +16,9 @@ from lrrg.tests.stored import IDS, RECIPE, pending_ids, rows, table
 def store(tmp_path: Path) -> Iterator[Store]:
     with stored.catalogued(tmp_path) as opened:
         yield opened
+
+
+LABELS = "SELECT * EXCLUDE created_at FROM label ORDER BY image_id, recipe_id"
 
 
 def write_shards(folder: Path, found: list[list[Verdict]], run: Run) -> None:
@@ -105,3 +108,83 @@ def test_shards_of_another_catalog_are_refused(store: Store, tmp_path: Path):
     with pytest.raises(StoreError) as caught:
         store.ingest(tmp_path / "empty")
     assert caught.value.code == "missing"
+
+
+def overlapping() -> list[list[Verdict]]:
+    """Batches in the order of their time: some replace others, some of them hold no reading."""
+    first = [stored.verdict(name, k) for k, name in enumerate(IDS)]
+    first[3], first[4] = Verdict(IDS[3], "failed", error_code="timeout"), Verdict(IDS[4], "unreadable")
+    again = [stored.verdict(name, 100 + k) for k, name in enumerate(IDS[2:12])]
+    return [first[:9], first[9:10], first[10:], again[:5], [stored.verdict(IDS[7], 300)], again[5:], first[20:30]]
+
+
+@pytest.mark.parametrize("folders", [1, 2, 7])
+def test_files_merged_together_leave_what_batches_written_one_by_one_leave(tmp_path: Path, folders: int):
+    """Row by row, the labels among them, wherever the cut between what is merged together lies."""
+    found = overlapping()
+    with stored.catalogued(tmp_path) as one, Store.open(tmp_path / "many.duckdb") as many:
+        many.add_images(tmp_path, rows(IDS))
+        for batch in found:
+            one.write(batch, RECIPE.recipe_id, "run")
+        places = [tmp_path / f"shards{number * folders // len(found)}" for number in range(len(found))]
+        for place, batch in zip(places, found, strict=True):
+            write_shards(place, [batch], begin_run(RECIPE, {}))
+        for place in sorted(set(places)):
+            many.ingest(place)
+            assert many.ingest(place) == 0
+        assert table(many) == table(one)
+        assert many.query(LABELS).rows == one.query(LABELS).rows
+        assert many.query("SELECT count(*) FROM ingested_shard").rows == [(len(found),)]
+        derived = "SELECT * EXCLUDE created_at FROM derived('verdict') ORDER BY image_id"
+        assert many.query(derived).rows == many.query(LABELS).rows
+
+
+def test_more_bytes_than_are_merged_together_end_as_if_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with stored.catalogued(tmp_path) as store, Store.open(tmp_path / "small.duckdb") as small:
+        small.add_images(tmp_path, rows(IDS))
+        for batch in overlapping():
+            write_shards(tmp_path / "shards", [batch], begin_run(RECIPE, {}))
+        store.ingest(tmp_path / "shards")
+        monkeypatch.setattr(shards, "TOGETHER", 20_000)
+        small.ingest(tmp_path / "shards")
+        assert table(small) == table(store)
+        assert small.query(LABELS).rows == store.query(LABELS).rows
+
+
+def test_a_broken_file_among_many_costs_no_other(store: Store, tmp_path: Path):
+    folder = tmp_path / "shards"
+    write_shards(folder, [[stored.verdict(name, k)] for k, name in enumerate(IDS[:6])], begin_run(RECIPE, {}))
+    broken = sorted(folder.glob("*.parquet"))[3]
+    broken.write_bytes(b"PAR1 and no more")
+    with pytest.raises(StoreError, match=broken.name):
+        store.ingest(folder)
+    assert store.query("SELECT count(*) FROM labels").rows == [(3,)]
+    broken.unlink()
+    assert store.ingest(folder) == 2
+
+
+MANY = 130_000
+"""More than DuckDB keeps in one group of rows, of which it writes those before the last while a transaction goes on."""
+FILMS = "INSERT INTO image (image_id, root_id, path) SELECT 'many' || i, 1, 'many' || i FROM range({many}) AS t(i)"
+SHARD = """
+COPY (
+    SELECT 'many' || i AS image_id, '{recipe}' AS recipe_id, '{run}' AS run_id, 'unreadable' AS status,
+    'tools' AS route, '{why}' AS rationale, now()::TIMESTAMP AS created_at
+    FROM range({many}) AS t(i)
+) TO '{path}' (FORMAT parquet)
+"""
+
+
+@pytest.mark.parametrize("turns", [("first",), pytest.param(("first", "again"), marks=pytest.mark.slow)])
+def test_a_merge_of_many_rows_loses_none_whether_it_adds_or_replaces(store: Store, tmp_path: Path, turns: tuple[str]):
+    run = begin_run(RECIPE, {})
+    store.start_run(run)
+    store.query(FILMS.format(many=MANY))
+    for why in turns:
+        path = tmp_path / f"verdicts-{why}.parquet"
+        store.query(SHARD.format(recipe=RECIPE.recipe_id, run=run.run_id, why=why, many=MANY, path=path))
+        assert store.merge_shards([path]) == MANY
+        for view in ("verdict", "labels"):
+            whole = f"SELECT count(*), count(DISTINCT image_id), min(rationale), max(rationale) FROM {view}"
+            assert store.query(whole).rows == [(MANY, MANY, why, why)]
+    assert store.query("SELECT sum(verdicts) FROM ingested_shard").rows == [(len(turns) * MANY,)]

@@ -8,10 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.store import Store
+from lrrg.pipelines.recipe import begin_run
+from lrrg.pipelines.store import ShardWriter, Store
 from lrrg.tests import stored
 from lrrg.tests.stored import RECIPE, rows, table
 
+COUNTS = "SELECT count(*), count(DISTINCT image_id), (SELECT count(*) FROM labels) FROM verdict"
+LEDGER = "SELECT sum(verdicts), count(*) FROM ingested_shard"
 WRITE_FOR_EVER = """
 import itertools, sys
 from pathlib import Path
@@ -26,6 +29,16 @@ with Store.open(Path(sys.argv[1])) as store:
             break
         store.write([stored.verdict(each.image_id, int(each.image_id[1:])) for each in batch], recipe.recipe_id, "run")
         print(*(each.image_id for each in batch), flush=True)
+"""
+MERGE = """
+import sys
+from pathlib import Path
+from lrrg.pipelines.store import Store, shards
+shards.TOGETHER = int(sys.argv[3])
+with Store.open(Path(sys.argv[1])) as store:
+    store.query("SET checkpoint_threshold = '64KB'")
+    print("begun", flush=True)
+    store.ingest(Path(sys.argv[2]))
 """
 FILL_DISK = """
 import resource, sys
@@ -90,3 +103,36 @@ def test_a_full_disk_is_named_and_costs_nothing_committed(tmp_path: Path):
         (count,) = store.query("SELECT count(*) FROM verdict").rows[0]
         assert batches * 256 <= count <= (batches + 1) * 256
         assert len(store.pending(RECIPE.recipe_id)) == 25_600 - count
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_merge_leaves_whole_files_with_their_ledger_and_labels(tmp_path: Path, kills: int):
+    path, folder, draw = tmp_path / "lrrg.duckdb", tmp_path / "shards", random.Random(kills)
+    ids = [f"i{k:04d}" for k in range(1200)]
+    with ShardWriter.open(folder, RECIPE) as writer:
+        run = begin_run(RECIPE, {})
+        writer.start_run(run)
+        for start in range(0, len(ids), 40):
+            batch = [stored.verdict(name, int(name[1:])) for name in ids[start : start + 40]]
+            writer.write(batch, RECIPE.recipe_id, run.run_id)
+    for whole in (path, tmp_path / "undisturbed.duckdb"):
+        with Store.open(whole) as store:
+            store.add_images(tmp_path, rows(ids))
+    together = 4 * max(each.stat().st_size for each in folder.glob("*.parquet"))
+    command = [sys.executable, "-c", MERGE, str(path), str(folder), str(together)]
+    for _ in range(kills):
+        merging = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert merging.stdout is not None
+        merging.stdout.readline()
+        time.sleep(draw.uniform(0, 0.5))
+        merging.kill()
+        merging.communicate()
+        with Store.open(path, read_only=True) as store:
+            (count, distinct, labels), ledger = (store.query(each).rows[0] for each in (COUNTS, LEDGER))
+        assert count == distinct == labels == (ledger[0] or 0)
+    subprocess.run(command, check=True, capture_output=True)
+    with Store.open(path) as store, Store.open(tmp_path / "undisturbed.duckdb") as other:
+        other.ingest(folder)
+        assert store.query("FROM label ORDER BY ALL").rows == other.query("FROM label ORDER BY ALL").rows
+        assert table(store) == table(other)
+        assert store.query(LEDGER).rows == [(len(ids), 30)]
