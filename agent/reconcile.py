@@ -1,10 +1,10 @@
 """Judge against tools, aspect by aspect, by one written rule.
 
 1. What the tools cannot measure on this film, the judge grades.
-2. They agree where the judge gives less than `DISPUTED` of its probability to grades `FAR` or more from the tools'
+2. They agree where the judge gives less than `disputed` of its probability to grades `far` or more from the tools'
    grade. Then the tools' grade stands: it is reproducible.
-3. Tools see only part of what positioning and artifacts are. There a judge that is sure (`SURE`) of a worse grade is
-   believed: measuring again what was not measured would prove nothing.
+3. Tools see only part of what positioning and artifacts are. There a judge that is `sure` of a worse grade is believed:
+   measuring again what was not measured would prove nothing.
 4. Any other dispute has the film measured again at another scale. If that agrees with the judge, it stands.
 5. If it does not, the tools' first grade stands, and stays open where the judge is sure.
 
@@ -13,20 +13,31 @@ A person should look where the film's regime hangs on what stayed open.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from langgraph.types import Command
 
 from .policy import Policy, assess, combine, worst
 from .scores import Score, confidence
-from .state import ASPECTS, Aspect, Assessment, Failure, ImageRef, Judgement, Ruling, State
+from .state import ASPECTS, Aspect, Assessment, Failure, ImageRef, Judgement, Reading, Ruling, State
 
 RULE_VERSION = 1
 """Raised with every change of the rule or its numbers."""
-FAR = 2
-"""Grades apart: one calls the film usable in that aspect, the other does not."""
-DISPUTED, SURE = 0.6, 0.8
-"""A judge that knows nothing gives 0.5 to grades far from none or from severe; that is no dispute."""
+
+
+class Bounds(NamedTuple):
+    """The rule's numbers.
+
+    A judge that knows nothing gives 0.5 to grades two or more from none or from severe; that is no dispute.
+    """
+
+    far: int = 2
+    """Grades apart: one calls the film usable in that aspect, the other does not."""
+    disputed: float = 0.6
+    sure: float = 0.8
+
+
+RULE = Bounds()
 SEEN_IN_PART = frozenset({"positioning", "artifact"})
 Remeasure = Callable[[ImageRef], Awaitable[Mapping[str, float] | Failure]]
 """Takes all measures of a film again, at another scale."""
@@ -80,18 +91,21 @@ class Reconciling:
         assert "reading" in state
         reading = state["reading"]
         measures = await self._remeasure(state["image"])
-        if isinstance(measures, Failure):
-            return measures
-        comparable = {name: value for name, value in measures.items() if name in reading.measures}
-        return assess(self._policy, comparable, reading.intensity_domain, reading.view).severities
+        return measures if isinstance(measures, Failure) else graded_again(self._policy, reading, measures)
 
 
-def needs_measuring(aspect: str, score: Score, tools: int | None) -> bool:
+def graded_again(policy: Policy, reading: Reading, measures: Mapping[str, float]) -> Mapping[str, int]:
+    """Severities by a film's second measurement, of what could be measured the first time."""
+    comparable = {name: value for name, value in measures.items() if name in reading.measures}
+    return assess(policy, comparable, reading.intensity_domain, reading.view).severities
+
+
+def needs_measuring(aspect: str, score: Score, tools: int | None, rule: Bounds = RULE) -> bool:
     """Whether the rule needs a second measurement to settle an aspect."""
-    return tools is not None and _disputes(score, tools) and not _believed(aspect, score, tools)
+    return tools is not None and _disputes(score, tools, rule) and not _believed(aspect, score, tools, rule)
 
 
-def settle(aspect: str, score: Score, tools: int | None, again: int | None) -> Ruling:
+def settle(aspect: str, score: Score, tools: int | None, again: int | None, rule: Bounds = RULE) -> Ruling:
     """Settle one aspect.
 
     Args:
@@ -99,26 +113,27 @@ def settle(aspect: str, score: Score, tools: int | None, again: int | None) -> R
         score: what the judge says.
         tools: severity by the tools; None where they cannot measure it.
         again: severity by the tools at another scale; None where it was not measured again.
+        rule: its numbers.
     """
     if tools is None:
         return Ruling(score.grade, "judge")
-    if not _disputes(score, tools):
+    if not _disputes(score, tools, rule):
         return Ruling(tools, "tools")
-    if _believed(aspect, score, tools):
+    if _believed(aspect, score, tools, rule):
         return Ruling(score.grade, "judge")
-    if again is not None and not _disputes(score, again):
+    if again is not None and not _disputes(score, again, rule):
         return Ruling(again, "again")
-    return Ruling(tools, "open" if _far(score, tools) >= SURE else "tools")
+    return Ruling(tools, "open" if _far(score, tools, rule) >= rule.sure else "tools")
 
 
-def _far(score: Score, grade: int) -> float:
+def _far(score: Score, grade: int, rule: Bounds) -> float:
     """Probability the judge gives to grades far from one."""
-    return sum(p for each, p in enumerate(score.probabilities) if abs(each - grade) >= FAR)
+    return sum(p for each, p in enumerate(score.probabilities) if abs(each - grade) >= rule.far)
 
 
-def _disputes(score: Score, grade: int) -> bool:
-    return _far(score, grade) >= DISPUTED
+def _disputes(score: Score, grade: int, rule: Bounds) -> bool:
+    return _far(score, grade, rule) >= rule.disputed
 
 
-def _believed(aspect: str, score: Score, tools: int) -> bool:
-    return aspect in SEEN_IN_PART and score.grade > tools and _far(score, tools) >= SURE
+def _believed(aspect: str, score: Score, tools: int, rule: Bounds) -> bool:
+    return aspect in SEEN_IN_PART and score.grade > tools and _far(score, tools, rule) >= rule.sure

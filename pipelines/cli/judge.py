@@ -85,3 +85,24 @@ def bench_judge(
     show({**kept.summary(), **({"arms": [arm._asdict() for arm in kept.arms]} if as_json else {})}, as_json)
     if not as_json:
         table(Arm._fields, kept.arms)
+
+
+@bench.command("reconcile")
+def bench_reconcile(
+    films: Annotated[Path, typer.Argument(help="labelled films (manifest*.csv); good ones are spoiled")],
+    judge: Annotated[str, typer.Option(metavar="URL[,URL]", help="servers of the judge")],
+    policy: Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")] = None,
+    number: Annotated[int, typer.Option(min=1, help="good films to spoil, in each half of the patients")] = 24,
+    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Hold tools, judge and the rule that settles between them against defects of known severity."""
+    from .. import settings
+    from ..bench.reconcile import bench_reconcile
+    from ..view import facts, progress, show
+
+    urls = tuple(judge.split(","))
+    chosen = settings.load(agent={"policy": policy}, annotate={"workers": workers}, judge={"urls": urls})
+    found = bench_reconcile(films, chosen, number, progress)
+    told = {"fitted": found.fitted._asdict(), "errors": found.errors, "rulings": found.rulings}
+    show(told, as_json) if as_json else facts("reconcile", told)
