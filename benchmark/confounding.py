@@ -155,7 +155,7 @@ def adjusted_gaps(
             if not weights.any():
                 continue
             sides = [
-                by_patient(statistics[side] * weights[side, None], subjects[side], order).sums
+                by_patient(statistics[side] * weights[side, None], subjects[side], order)
                 for side in (~adjusted.low, adjusted.low)
             ]
             high, low = (as_fraction(metric, drawn) for drawn in draw(sides, metric.value, draws=draws, seed=seed))

@@ -139,7 +139,7 @@ def fit_cut(
         cut = _best(values[fold != held], truth[fold != held], fixed[fold != held])
         unseen[fold == held] = fixed[fold == held] | (values[fold == held] >= cut)
     counts = np.stack([now & truth, now & ~truth, unseen & truth, unseen & ~truth, truth, ~truth], axis=1)
-    sums = by_patient(counts.astype(float), list(patients), sorted(set(patients))).sums
+    sums = by_patient(counts.astype(float), list(patients), sorted(set(patients)))
     before, after = (
         draw([sums], score, draws=DRAWS)[0] for score in (lambda s: _youden(s, 0), lambda s: _youden(s, 2))
     )
@@ -167,7 +167,7 @@ def _resampled(
     patients: Sequence[str],
     score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> Interval:
-    sums = by_patient(statistics, list(patients), sorted(set(patients))).sums
+    sums = by_patient(statistics, list(patients), sorted(set(patients)))
     return interval(draw([sums], score, draws=DRAWS)[0])
 
 

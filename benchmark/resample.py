@@ -6,7 +6,6 @@ one row of a matrix product and 10,000 draws take well under a second.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,23 +23,22 @@ DECIMALS = 12
 """Kept of every number: how many threads multiply a matrix changes the sixteenth."""
 
 
-class Patients(NamedTuple):
-    """Per-patient sums of per-study statistics, in one patient order for every condition that is compared."""
+def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> Sums:
+    """Sum per-study statistics over each patient.
 
-    sums: Sums
-    """Shape (P, k)."""
-    studies: int
-    patients: int
-    """Patients with at least one study here; the others are rows of zeros."""
+    Args:
+        statistics: shape (n, k).
+        patients: of each study, shape (n,).
+        order: the patients of every condition that is compared, P of them; who has no study here gets a row of zeros.
 
-
-def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> Patients:
-    """Sum per-study statistics, shape (n, k), over each patient; `order` fixes the rows for paired comparisons."""
+    Returns:
+        Shape (P, k), rows in that order.
+    """
     place = {patient: row for row, patient in enumerate(order)}
     rows = np.array([place[patient] for patient in np.asarray(patients).tolist()], int)
     sums = np.zeros((len(order), statistics.shape[1]))
     np.add.at(sums, rows, statistics)
-    return Patients(sums, len(statistics), len(set(rows.tolist())))
+    return sums
 
 
 def draw(conditions: Sequence[Sums], score: Score, *, draws: int = 10_000, seed: int = 0) -> list[Drawn]:

@@ -63,7 +63,7 @@ def cell_sums(statistics: Sums, cases: Sequence[Case], cells: Cells) -> dict[Cel
     """Per-patient summed statistics of each cell, shape (P, k) each."""
     order = patient_order(cases)
     subjects = np.array([case.subject_id for case in cases])
-    return {cell: by_patient(statistics[rows], subjects[rows], order).sums for cell, rows in cells.items()}
+    return {cell: by_patient(statistics[rows], subjects[rows], order) for cell, rows in cells.items()}
 
 
 def draw_scores(
@@ -130,7 +130,7 @@ def twin_tests(
         subjects = np.array([case.subject_id for case in cases])
         for model, corpus in corpora.items():
             statistics = corpus.statistics(metric.statistics)
-            high, low = (by_patient(statistics[cells[side]], subjects[cells[side]], order).sums for side in sides)
+            high, low = (by_patient(statistics[cells[side]], subjects[cells[side]], order) for side in sides)
             p_value = swap_test(high, low, metric.value, draws=draws, seed=seed)
             found.append(Row(model, *Cell(track), metric.name, "gap_p", p_value, float("nan"), float("nan")))
     return found

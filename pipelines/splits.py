@@ -44,11 +44,18 @@ RECIPE = (
 
 @dataclass(frozen=True)
 class Summary:
-    """What was materialised: cases by split and by track, studies left out and why, files written."""
+    """What was materialised: cases by split and by track, files written.
+
+    Attributes:
+        without_target: judged studies that are left out because their report lacks the section to be written.
+        without_patient: judged studies of whom the catalog names no patient: each counts as a patient of its own, so
+            that one who has several of them may stand in two splits.
+    """
 
     splits: Mapping[str, int]
     tracks: Mapping[str, int]
     without_target: int
+    without_patient: int
     exported: Exported
 
 
@@ -61,7 +68,9 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     """
     images = rows(store, IMAGES)
     if not images:
-        raise SettingsError("no judged image belongs to a study; run lrrg catalog and lrrg annotate first")
+        raise SettingsError(
+            "no judged image belongs to a study; run lrrg annotate first, or name the studies in a table lrrg.csv"
+        )
     reports = {report["study_id"]: report for report in rows(store, REPORTS)}
     films = [_film(image, spec) for image in images]
     if not any(film.view in spec.projections for film in films):
@@ -91,7 +100,9 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     )
     store.replace_cases(cases)
     judged = {film.study_id for film in films}
-    return Summary(_count(case.split for case in cases), _tracks(cases), len(judged - studies.keys()), exported)
+    unnamed = {image["study_id"] for image in images if not image["subject_id"]}
+    splits = _count(case.split for case in cases)
+    return Summary(splits, _tracks(cases), len(judged - studies.keys()), len(unnamed), exported)
 
 
 def rows(store: Store, sql: str) -> list[dict[str, Any]]:
@@ -101,7 +112,7 @@ def rows(store: Store, sql: str) -> list[dict[str, Any]]:
 
 
 def _film(image: Mapping[str, Any], spec: Spec) -> LabelledImage:
-    # A film whose patient is unknown is its own patient: pooling strangers would hide nothing but widen nothing either.
+    # Where nobody says whose a study is, it counts as a patient of its own: strangers are no cluster.
     subject = image["subject_id"] or image["study_id"]
     return LabelledImage(
         image_id=image["image_id"],

@@ -29,10 +29,12 @@ def splits(
     from ...benchmark.spec import Spec
     from ..splits import materialise
     from ..store import Store
-    from ..view import show, table
+    from ..view import show, table, warn
 
     with Store.open(db, create=False) as store:
         summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
+    if summary.without_patient:
+        warn([f"{summary.without_patient} studies name no patient: one who has several may be in train and in test"])
     found = {"studies_without_target": summary.without_target, "test_studies": summary.exported.test_studies_sha256}
     if as_json:
         show({"splits": summary.splits, "tracks": summary.tracks, **found}, as_json)

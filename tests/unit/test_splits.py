@@ -172,6 +172,17 @@ def test_a_duplicate_film_across_splits_stops_everything(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_studies_of_nobody_are_counted_because_they_may_leak(database: Path, tmp_path: Path):
+    copy = tmp_path / "verdicts.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with Store.open(copy) as store:
+        assert materialise(store, tmp_path / "named", ("parquet",), Spec()).without_patient == 0
+        ((study,),) = store.query("SELECT study_id FROM image WHERE official_split = 'test' LIMIT 1").rows
+        for table in ("image", "label"):
+            store.query(f"UPDATE {table} SET subject_id = NULL WHERE study_id = $study", {"study": study})
+        assert materialise(store, tmp_path / "unnamed", ("parquet",), Spec()).without_patient == 1
+
+
 def test_nothing_judged_is_a_clear_error(tmp_path: Path):
     with Store.open(tmp_path / "empty.duckdb") as store, pytest.raises(SettingsError, match="lrrg annotate"):
         materialise(store, tmp_path / "out", ("parquet",), Spec())
