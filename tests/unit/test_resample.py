@@ -53,6 +53,13 @@ def test_swapping_in_chunks_gives_the_same_p_value_in_less_memory(monkeypatch):
     assert max(shape[0] for shape in shapes if len(shape) == 2) == 10
 
 
+def test_patients_without_a_study_in_a_condition_change_nothing_but_whose_draw_it_is():
+    sums = np.array([[1.0, 1.0], [0.0, 0.0], [-3.0, 1.0], [0.0, 0.0]])
+    (drawn,) = draw([sums], lambda total: total[..., 0], draws=200, seed=1)
+    weights = np.random.default_rng(1).multinomial(4, np.full(4, 1 / 4), size=200)
+    assert np.allclose(drawn[1:], weights @ sums[:, 0])
+
+
 def test_paired_conditions_share_their_draws():
     statistics, names = cohort(np.random.default_rng(0), 60)
     sums = by_patient(statistics, names, sorted(set(names)))
