@@ -44,12 +44,14 @@ def train(
     require("peft", "train")
     from .. import settings
     from ..finetune.config import read_config
+    from ..finetune.train import speaks
     from ..finetune.train import train as train_model
 
     chosen = read_config(config)
-    with progress("train", chosen.train.steps) as advance:
+    with progress("train", chosen.train.steps, shown=speaks()) as advance:
         trained = train_model(splits, chosen, out, settings.load().read, resume=resume, advance=advance)
-    show(trained.summary(), as_json)
+    if speaks():
+        show(trained.summary(), as_json)
 
 
 def generate(
@@ -164,5 +166,5 @@ def compare(
         return
     for metric, rows in by_row(lines).items():
         table(
-            ("", *SCORES), rows, f"{metric}, points; in brackets the difference to the baseline, {lines[0].runs} runs"
+            ("", "runs", *SCORES), rows, f"{metric}, in hundredths; in brackets the difference to the row compared with"
         )

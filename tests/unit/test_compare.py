@@ -130,7 +130,9 @@ def test_differences_are_paired_by_run_with_each_rows_opponent():
     tables = by_row(lines)
     assert list(tables) == list(SHOWN)
     assert [row[0] for row in tables["rouge_l"]] == ["base", "better", "other"]
-    assert len(tables["rouge_l"][0]) == 1 + len(SCORES)
+    assert len(tables["rouge_l"][0]) == 2 + len(SCORES)
+    fewer = table({"base": scores["base"], "late": [run(0.6)] * 3}, {"base": "base", "late": "base"})
+    assert {(line.row, line.runs) for line in fewer} == {("base", 2), ("late", 2)}
 
 
 def test_shipped_experiment_has_every_row_that_is_always_shown():

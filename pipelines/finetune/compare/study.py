@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -22,6 +23,8 @@ FIRST = {"start": 0, "test": 100_000, "validate": 200_000}
 """Seed of the first film of each set; no film is in two."""
 RUNS, APART = 1_000_000, 10_000
 """Seed of the first film of the first run, and how far apart runs are."""
+FIRST_RUNS = 3
+"""Runs that every row has before any row has more."""
 START, NORMALS = "start, not fine-tuned", "no disease, always"
 """Rows without runs: what fine-tuning starts from, and what a model that sees nothing would score."""
 Show = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -46,16 +49,19 @@ class Study:
             self.bench = Bench(comparison, self.films["start"], out, advance)
 
     def run(self) -> list[Line]:
-        """Row by row: its learning rate, then its runs; the table of the rows that all seeds were run with."""
+        """Row by row its learning rate and first runs, then all other runs: a stopped experiment has a bit of all."""
         run, rows = self.comparison.run, self.comparison.rows
         tuning = len(run.learning_rates) * len(run.tuning_seeds) if len(run.learning_rates) > 1 else 0
         with self._progress("runs", len(rows) * (tuning + len(run.seeds))) as advance:
-            for row in sorted(rows, key=lambda row: row.name != self.comparison.baseline):
-                rate = self._rate(row, advance)
-                for seed in run.seeds:
-                    self._cell(row, seed, rate)
-                    advance()
-                self._write_table()
+            rates: dict[str, float] = {}
+            for seeds in (run.seeds[:FIRST_RUNS], run.seeds[FIRST_RUNS:]):
+                for row in sorted(rows, key=lambda row: row.name != self.comparison.baseline):
+                    if row.name not in rates:
+                        rates[row.name] = self._rate(row, advance)
+                    for seed in seeds:
+                        self._cell(row, seed, rates[row.name])
+                        advance()
+                    self._write_table()
         return self.table()
 
     def _write_table(self) -> None:
@@ -64,14 +70,17 @@ class Study:
         (self.out / "table.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def table(self) -> list[Line]:
-        """The table of the rows that every seed has been run with, and of the two that need no run."""
-        rows, seeds = self.comparison.rows, self.comparison.run.seeds
-        paths = {row.name: [self._path(row, seed) for seed in seeds] for row in rows}
-        whole = {name: each for name, each in paths.items() if all(path.is_file() for path in each)}
-        scores = {name: [self._scored(path) for path in each] for name, each in whole.items()}
+        """The table of the rows with their first runs so far, and of the two rows that need no run."""
+        seeds = self.comparison.run.seeds
+        scores = {row.name: self._finished(row) for row in self.comparison.rows}
+        scores = {name: each for name, each in scores.items() if len(each) >= min(FIRST_RUNS, len(seeds))}
         scores |= {name: [each] * len(seeds) for name, each in self._floors.items()}
         opponents = {START: self.comparison.baseline, NORMALS: self.comparison.baseline, **self.comparison.opponents}
         return table({name: each for name, each in scores.items() if opponents[name] in scores}, opponents)
+
+    def _finished(self, row: RowSection) -> list[Scores]:
+        paths = [self._path(row, seed) for seed in self.comparison.run.seeds]
+        return [self._scored(path) for path in takewhile(Path.is_file, paths)]
 
     @cached_property
     def _floors(self) -> dict[str, Scores]:

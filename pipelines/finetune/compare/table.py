@@ -60,14 +60,15 @@ def table(scores: Mapping[str, Sequence[Scores]], opponents: Mapping[str, str]) 
     The gap's difference is the benchmark's difference in differences with its sign turned: below zero is less lost.
 
     Args:
-        scores: of each run (see `score`) by row, the same seeds in the same order.
+        scores: of each run (see `score`) by row, the same seeds in the same order; later ones may lack.
         opponents: row that each row is compared with.
     """
     lines: list[Line] = []
     for metric, row, name in product(SHOWN, scores, SCORES):
-        pairs = zip(scores[row], scores[opponents[row]], strict=True)
+        pairs = zip(scores[row], scores[opponents[row]], strict=False)  # the runs that both have
         values = 100 * np.array([[each[metric][name] for each in pair] for pair in pairs])
-        lines.append(_line(row, metric, name, values))
+        if not np.isnan(values).any():  # what is no model has no losses
+            lines.append(_line(row, metric, name, values))
     return lines
 
 
@@ -114,10 +115,10 @@ def _losses(found: Mapping[str, float]) -> dict[str, float]:
 
 
 def by_row(lines: Sequence[Line]) -> dict[str, list[list[str]]]:
-    """Tables for people by metric: a row's name, then its scores as `mean (difference ± half width)`."""
+    """Tables for people by metric: a row's name and runs, then its scores as `mean (difference ± half width)`."""
     tables: dict[str, dict[str, list[str]]] = {}
     for line in lines:
         compared = f" ({line.difference:+.1f} ± {line.half_width:.1f})" if line.half_width or line.difference else ""
-        cells = tables.setdefault(line.metric, {}).setdefault(line.row, [line.row])
+        cells = tables.setdefault(line.metric, {}).setdefault(line.row, [line.row, str(line.runs)])
         cells.append(f"{line.mean:.1f}{compared}")
     return {metric: list(rows.values()) for metric, rows in tables.items()}
