@@ -22,8 +22,10 @@ MOST_GLYPHS = 600
 TILE = (512, 1024)
 """Native pixels (rows, columns) of the centre that the fine measures look at."""
 BLOCK = 8
+USUAL_STEPS = 1.25
+"""Step ratio up to which nothing is seen: what quality 95 leaves on nearly every film."""
 COMPRESSED = 1.5
-"""Blocking from which missing detail is the compression's doing."""
+"""Step ratio from which missing detail is the compression's doing."""
 BAND = 32
 """Rows averaged before a spectrum: few enough for lines that lean by a degree."""
 COARSEST_LINES = 10.0
@@ -73,14 +75,16 @@ def _in_line(boxes: NDArray[np.float32]) -> int:
     return int(neighbours.any(axis=1).sum())
 
 
-@tool(version=1, unit="ratio", better="lower", bounds=(0.0, 1e6))
+@tool(version=2, unit="1", better="lower", bounds=(0.0, 1e6))
 def blocking(film: Film) -> float | None:
-    """How much larger the grey steps across JPEG's 8 px block edges are than the steps inside blocks.
+    """How much larger the grey steps across JPEG's 8 px block edges are than the steps inside blocks, beyond the usual.
 
-    About 1.1 for quality 95 and 2 and more from quality 40 down. Seen only where the film was not resized after the
-    compression. Absent on films smaller than four blocks.
+    Their ratio, less what compression of good quality leaves and noise and lines can hide; 0 where it is no more than
+    that, about 1 and more from quality 40 down. Seen only where the film was not resized after the compression.
+    Absent on films smaller than four blocks.
     """
-    return film.once(_blocking)
+    steps = film.once(_blocking)
+    return None if steps is None else max(0.0, steps - USUAL_STEPS)
 
 
 def _blocking(film: Film) -> float | None:
@@ -129,7 +133,7 @@ def _prominence(tile: Grey) -> float:
 def upsampling(film: Film) -> float | None:
     """Diagonal detail missing at the native resolution against an eighth of it, beyond the usual: an enlarged film.
 
-    Absent where `blocking` says that compression removed the detail, and on films smaller than 128 px.
+    Absent where block edges say that compression removed the detail, and on films smaller than 128 px.
     """
     tile = _tile(film)
     if min(tile.shape) < 128 or (film.once(_blocking) or 0.0) > COMPRESSED:

@@ -74,7 +74,7 @@ def test_grid_lines_are_seen_at_any_period_and_lean(film: Grey, period: float, l
 
 def test_blocks_are_seen_wherever_the_tile_starts(film: Grey) -> None:
     cropped = apply(film[:1187, :991], "jpeg", 20, key="a")
-    assert measured(blocking, cropped) > 2
+    assert measured(blocking, cropped) > 1
 
 
 def test_fine_measures_are_absent_on_films_too_small_for_them() -> None:
