@@ -12,8 +12,23 @@ from .film import Domain, Film, Grey
 from .histogram import Counts, between, counts, quantile
 
 UNEQUALISED: tuple[Domain, ...] = ("linear", "presentation")
+EQUALISED: tuple[Domain, ...] = ("equalised",)
 MIN_PIXELS = 256
 GREY = (-0.5, 255.5)
+DECIBELS = (-100.0, 100.0)
+INDEX = (0.0, 1e6)
+SAMPLES = 256
+"""Pixels along the long side in which black is counted; averaging would hide it."""
+BLACK = 2
+LEVEL = 3
+"""Grey levels over which compression spreads what was one."""
+NEAR_BLACK = 60
+STRIP = 0.9
+"""Share of black from which a whole row or column is a shutter or a margin."""
+LEAST = 1e-3
+"""Share of the film that is too little to tell."""
+IN_THE_MIDDLE = 0.4
+"""Weight of black in the middle of the film, where the body is, against black anywhere."""
 
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
@@ -26,6 +41,28 @@ def clipped_high(film: Film) -> float | None:
 def clipped_low(film: Film) -> float | None:
     """Share of the field at the black end (grey 2 and below): over-exposure."""
     return _share(film, slice(0, 3))
+
+
+@tool(version=1, unit="1", better="lower", bounds=(-10.0, 10.0), domains=EQUALISED)
+def black_pile(film: Film) -> float | None:
+    """Logarithm of how far black stands out of an equalised film's grey values: over-exposure.
+
+    Over-exposure merges many grey levels into one black, and equalisation cannot part them again: the pile at black is
+    then far heavier than any other level near it, whereas air that was merely dark has heavy levels beside it. Black in
+    the middle of the film counts more. Rows and columns that are black from end to end are left out. Films without
+    dark parts lose nothing by moderate over-exposure, and films exported with a clipped black have a pile already.
+    """
+    step = max(1, max(film.pixels.shape) // SAMPLES)
+    sample = _without_black_strips(np.ascontiguousarray(film.pixels[::step, ::step]))
+    if sample.size < MIN_PIXELS:
+        return None
+    share = counts(sample) / sample.size
+    others = np.convolve(share[BLACK + 1 : NEAR_BLACK], np.ones(LEVEL), "valid").max()
+    height, width = film.view512.shape
+    middle = film.view512[height // 5 : height - height // 5, width // 5 : width - width // 5]
+    burnt = np.count_nonzero(middle <= BLACK) / max(middle.size, 1)
+    stands_out = np.log((share[: BLACK + 1].sum() + LEAST) / (others + LEAST))
+    return float(stands_out + IN_THE_MIDDLE * np.log1p(burnt / LEAST))
 
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
@@ -91,24 +128,28 @@ def local_contrast(film: Film) -> float | None:
     return film.once(_local_contrast)
 
 
-@tool(version=1, unit="dB", better="neither", bounds=(-100.0, 100.0), domains=UNEQUALISED)
+@tool(version=2, unit="dB", better="neither", bounds=DECIBELS, domains=UNEQUALISED)
 def deviation_index(film: Film) -> float | None:
     """Deviation index of the DICOM header; 0 is on target, +3 twice the dose, -3 half of it.
 
+    Absent where the header holds what no exposure can have.
+
     Source:
         IEC 62494-1:2008.
     """
-    return film.tags.get("DeviationIndex")
+    return _tag(film, "DeviationIndex", DECIBELS)
 
 
-@tool(version=1, unit="1", better="neither", bounds=(0.0, 1e6), domains=UNEQUALISED)
+@tool(version=2, unit="1", better="neither", bounds=INDEX, domains=UNEQUALISED)
 def exposure_index(film: Film) -> float | None:
     """Exposure index of the DICOM header, proportional to the detector dose.
 
+    Absent where the header holds what no exposure can have.
+
     Source:
         IEC 62494-1:2008.
     """
-    return film.tags.get("ExposureIndex")
+    return _tag(film, "ExposureIndex", INDEX)
 
 
 def flat(film: Film) -> Grey:
@@ -119,6 +160,20 @@ def flat(film: Film) -> Grey:
     view, patch = film.view512, np.ones((5, 5), np.uint8)
     spread = cv2.subtract(cv2.dilate(view, patch), cv2.erode(view, patch))
     return between(spread, 0, 1) & film.inside(view.shape)
+
+
+def _tag(film: Film, keyword: str, bounds: tuple[float, float]) -> float | None:
+    """A tag's value where it is plausible: devices write what they like."""
+    value = film.tags.get(keyword)
+    return value if value is not None and bounds[0] <= value <= bounds[1] else None
+
+
+def _without_black_strips(sample: Grey) -> Grey:
+    """The film less the rows, then the columns, that are nearly all black."""
+    rows = sample[cv2.reduce(between(sample, 0, BLACK), 1, cv2.REDUCE_AVG).ravel() < 255 * STRIP]
+    if not rows.size:
+        return rows
+    return rows[:, cv2.reduce(between(rows, 0, BLACK), 0, cv2.REDUCE_AVG).ravel() < 255 * STRIP]
 
 
 def _grey_counts(film: Film) -> Counts | None:

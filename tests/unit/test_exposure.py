@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from lrrg.benchmark.mimic import equalise
 from lrrg.tools import Film, exposure
 
 
@@ -52,3 +53,39 @@ def test_header_indices_are_measures_where_present():
     assert exposure.deviation_index(film) == -2.5
     assert exposure.exposure_index(film) == 240.0
     assert exposure.deviation_index(Film(ramp())) is None
+
+
+@pytest.mark.parametrize(
+    ("keyword", "tool"), [("DeviationIndex", "deviation_index"), ("ExposureIndex", "exposure_index")]
+)
+@pytest.mark.parametrize("value", [-1e9, 1e9])
+def test_header_indices_no_exposure_can_have_are_left_out(keyword: str, tool: str, value: float):
+    film = Film(ramp(), "linear", tags={keyword: value})
+    assert getattr(exposure, tool)(film) is None
+
+
+def dim(shift: int) -> np.ndarray:
+    """A chest-like film of soft dark air, after so much over-exposure, equalised."""
+    across, down = np.meshgrid(np.linspace(-1, 1, 512), np.linspace(-1, 1, 512))
+    grain = np.random.default_rng(3).normal(0, 2, (512, 512))
+    body = 10 + 200 * np.exp(-(across**2 + 0.3 * down**2) * 3) + grain
+    return equalise(np.clip(body - shift, 0, 255).round().astype(np.uint8))
+
+
+def test_black_pile_grows_with_what_over_exposure_merged():
+    piles = [exposure.black_pile(Film(dim(shift), "equalised")) for shift in (0, 25, 50, 80)]
+    assert piles == sorted(piles)
+    assert piles[1] > piles[0] + 1
+
+
+def test_black_pile_leaves_black_margins_out():
+    plain, framed = dim(0), dim(0)
+    framed[:60] = 0
+    framed[:, 450:] = 0
+    pile = exposure.black_pile(Film(framed, "equalised"))
+    assert pile == pytest.approx(exposure.black_pile(Film(plain, "equalised")), abs=0.5)
+
+
+def test_black_pile_is_absent_where_nothing_but_black_is_left_and_before_equalisation():
+    assert exposure.black_pile(Film(np.zeros((300, 300), np.uint8), "equalised")) is None
+    assert exposure.black_pile(Film(dim(0))) is None
