@@ -1,4 +1,4 @@
-"""Blur: how wide the sharpest edges of the anatomy are, in all directions and along the body.
+"""Blur: how wide the sharpest edges of the anatomy are, and what is left of its slopes after one more blur.
 
 An edge's width is its height (range of grey values around it) over its slope. Three things make that a measure of blur
 alone: only the steepest edges count, so that noise hardly adds to height or slope; edges near saturated pixels do not
@@ -7,6 +7,9 @@ change of contrast looks at the same anatomy.
 
 Slopes come from the film at 1024 px, where blur is still seen; every second pixel of every second row is enough to
 take their median over.
+
+Widths are blunt where blur is slight. Blurring the film once more tells more there: it flattens a sharp slope and
+hardly a soft one. Noise counts as sharp, so its part is taken out of both slopes.
 """
 
 from typing import NamedTuple
@@ -17,6 +20,7 @@ import numpy as np
 from .base import tool
 from .film import Film, Grey
 from .histogram import between, counts, quantile
+from .noise import seen
 
 REACH = 4
 """Pixels at 512 around an edge in which its height is taken."""
@@ -25,7 +29,13 @@ DENSITIES = (0.15, 0.65)
 """Ranks of grey value inside the field between which edges count: lungs and their surroundings."""
 STEEPEST = 0.06
 STEEPEST_ALONG_AXIS = 0.10
+STEEPEST_OF_SLOPES = 0.15
 MIN_EDGES = 30
+SATURATED = 250
+GRAIN = 0.4
+"""Variance of the noise at slopes, of that in the brightest parts."""
+GRAIN_SLOPE, GRAIN_SLOPE_AGAIN = 1.22, 0.56
+"""Mean square of the slopes that white noise of deviation 1 makes, before and after one more blur."""
 STEPS = 32
 """Histogram bins for each quarter grey level of height over slope."""
 PX = "px at a long side of 1024"
@@ -38,7 +48,11 @@ class Edges(NamedTuple):
     smooth: Grey
     down: Grey
     across: Grey
+    again: Grey
+    """Sum of both slopes after one more blur."""
     usable: Grey
+    saturated: bool
+    """Whether saturation reaches into the middle densities."""
 
 
 @tool(version=1, unit=PX, better="lower", bounds=WIDEST)
@@ -47,6 +61,27 @@ def edge_width(film: Film) -> float | None:
     edges = film.once(_edges)
     slope = np.asarray(cv2.add(edges.down, edges.across), np.uint8)
     return _width(film, slope, edges.usable, (2 * REACH + 1, 2 * REACH + 1), STEEPEST)
+
+
+@tool(version=1, unit="1", better="lower", bounds=(0.0, 10.0))
+def reblur(film: Film) -> float | None:
+    """Share of the steepest slopes that one more blur leaves; focal blur and motion raise it, slight ones as well.
+
+    Noise is taken out of both slopes. Absent where saturation reaches into the densities that are looked at: what is
+    left there is other anatomy.
+    """
+    edges, noise = film.once(_edges), film.once(seen)
+    chosen = None if edges.saturated else _steepest(edges.again, edges.usable, STEEPEST_OF_SLOPES)
+    if chosen is None or noise is None:
+        return None
+    where, grain = chosen > 0, GRAIN * noise**2
+    before = np.asarray(cv2.add(edges.down, edges.across), np.uint8)[where]
+    slope = before.astype(np.float32) ** 2 - GRAIN_SLOPE * grain
+    slope_again = edges.again[where].astype(np.float32) ** 2 - GRAIN_SLOPE_AGAIN * grain
+    above = (slope > 0) & (slope_again > 0)
+    if np.count_nonzero(above) < MIN_EDGES:
+        return None
+    return float(np.sqrt(np.median(slope_again[above] / slope[above])))
 
 
 @tool(version=1, unit=PX, better="lower", bounds=WIDEST)
@@ -82,7 +117,24 @@ def _edges(film: Film) -> Edges:
     down = cv2.convertScaleAbs(_thin(cv2.Sobel(smooth, cv2.CV_16S, 0, 1)), alpha=0.5)
     across = cv2.convertScaleAbs(_thin(cv2.Sobel(smooth, cv2.CV_16S, 1, 0)), alpha=0.5)
     small = np.asarray(_thin(smooth), np.uint8)
-    return Edges(small, np.asarray(down, np.uint8), np.asarray(across, np.uint8), _usable(film, small))
+    usable, saturated = _usable(film, small)
+    return Edges(small, np.asarray(down, np.uint8), np.asarray(across, np.uint8), _again(smooth), usable, saturated)
+
+
+def _again(smooth: cv2.typing.MatLike) -> Grey:
+    """Slopes after a box blur of 3 x 3 px, both directions added, at every second pixel of every second row."""
+    height, width = (side // 2 for side in smooth.shape)
+    slope = np.zeros((max(1, height), max(1, width)), np.uint8)
+    if min(height, width) < 2:
+        return slope
+    sums = np.asarray(cv2.boxFilter(smooth, cv2.CV_16S, (3, 3), normalize=False))
+    beside = np.ascontiguousarray(sums[: 2 * height : 2, 1 : 2 * width : 2])
+    below = np.ascontiguousarray(sums[1 : 2 * height : 2, : 2 * width : 2])
+    # Nine summed pixels and a distance of two: 4 / 18 makes it quarter grey levels a pixel.
+    slope[:height, 1:width] = cv2.convertScaleAbs(cv2.subtract(beside[:, 1:], beside[:, :-1]), alpha=4 / 18)
+    steps = cv2.convertScaleAbs(cv2.subtract(below[1:], below[:-1]), alpha=4 / 18)
+    slope[1:height, :width] = cv2.add(np.ascontiguousarray(slope[1:height, :width]), steps)
+    return slope
 
 
 def _thin(image: cv2.typing.MatLike) -> cv2.typing.MatLike:
@@ -91,15 +143,15 @@ def _thin(image: cv2.typing.MatLike) -> cv2.typing.MatLike:
     return np.ascontiguousarray(image[: 2 * height : 2, : 2 * width : 2])
 
 
-def _usable(film: Film, smooth: Grey) -> Grey:
-    """Mask of middle densities, away from saturated pixels and from the edge of the field."""
+def _usable(film: Film, smooth: Grey) -> tuple[Grey, bool]:
+    """Mask of middle densities, away from saturation and the field's edge; whether saturation reaches into them."""
     field = _shrunk(film.inside(smooth.shape), REACH + 1)
     density = counts(smooth, field)
     if not density.any():
-        return field
+        return field, True
     unsaturated = _shrunk(between(smooth, 5, 250), SATURATION_REACH)
     low, high = (int(quantile(density, rank)) for rank in DENSITIES)
-    return field & unsaturated & between(smooth, low, high)
+    return field & unsaturated & between(smooth, low, high), high >= SATURATED
 
 
 def _width_down(film: Film) -> float | None:

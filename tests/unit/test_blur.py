@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 from lrrg.tools import Film
-from lrrg.tools.blur import anisotropy, edge_width, edge_width_across, edge_width_down
+from lrrg.tools.blur import anisotropy, edge_width, edge_width_across, edge_width_down, reblur
 
 
 def tiles(size: int = 1024, count: int = 16) -> np.ndarray:
@@ -50,3 +50,20 @@ def test_no_edges_no_width():
     for grey in (np.zeros((400, 400), np.uint8), np.full((400, 400), 128, np.uint8)):
         assert edge_width(Film(grey)) is None
         assert anisotropy(Film(grey)) is None
+
+
+def test_reblur_sees_less_blur_than_width_needs():
+    shares = [reblur(film(cv2.GaussianBlur(tiles(count=48), (0, 0), sigma))) for sigma in (0.6, 0.9, 1.2, 2.0)]
+    assert all(np.diff(shares) > 0.02), shares
+
+
+def test_noise_and_contrast_leave_reblur():
+    board = cv2.GaussianBlur(tiles(count=48), (0, 0), 1.2)
+    plain = reblur(film(board))
+    noisy = board + np.random.default_rng(4).normal(0, 3, board.shape)
+    assert reblur(film(noisy)) == pytest.approx(plain, rel=0.05)
+    assert reblur(film(1.6 * (board - 120) + 120)) == pytest.approx(plain, rel=0.05)
+
+
+def test_reblur_is_absent_where_saturation_reaches_the_anatomy():
+    assert reblur(film(tiles() + 110)) is None
