@@ -19,6 +19,7 @@ from ..settings import ReadSettings
 from ..view import Advance
 from .claims import BOTH, CLAIMS, TEXTBOOK, Claim, short
 from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb
+from .shutters import COLUMNS, against_eyes
 from .speed import speed
 
 MIN_FILMS = 3
@@ -42,6 +43,11 @@ def report(root: Path, advance: Advance) -> list[Grid]:
     films = labelled_films(root)
     good = [film for film in films if film.label == "good" and film.reporting]
     quality = _quality(films, advance)
+    shutters = Grid(
+        "Shutters that films came with, as seen by eye: AUROC of the shutter probability",
+        COLUMNS,
+        against_eyes(films, advance),
+    )
     ladders: list[Rungs] = []
     for rungs in climb(good):
         ladders.append(rungs)
@@ -51,7 +57,7 @@ def report(root: Path, advance: Advance) -> list[Grid]:
         raise SettingsError(f"{root}: fewer than {MIN_FILMS} good films of {MIN_SIDE} px in each source; add films")
     counted = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
     answers = [_answers(ladders, sources, counted, domain) for domain in BOTH]
-    return [*answers, _textbook(ladders, sources, counted), _speed(), quality]
+    return [*answers, shutters, _textbook(ladders, sources, counted), _speed(), quality]
 
 
 def _count(ladders: Sequence[Rungs], source: str) -> int:

@@ -10,9 +10,11 @@ from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim, short
 from lrrg.pipelines.bench.ladders import Rungs
+from lrrg.pipelines.bench.shutters import against_eyes, seen_by_eye
 from lrrg.pipelines.bench.textbook import MEASURES
 from lrrg.pipelines.bench.tools import _areas, _met, report
 from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.films import labelled_films
 from lrrg.tools import TOOLS
 
 
@@ -65,14 +67,28 @@ def test_a_folder_without_low_films_is_refused_before_the_long_work(tmp_path):
         report(tmp_path, lambda done=1, **counts: None)
 
 
+def test_shutters_are_compared_with_what_was_seen_by_eye(films_root: Path):
+    labels = seen_by_eye()
+    films = [film for film in labelled_films(films_root) if film.reporting and film.path.name in labels]
+    few = [
+        next(f for f in films if f.source == "nih" and labels[f.path.name] == told) for told in ("yes", "no", "unsure")
+    ]
+    measured: list[int] = []
+    others = [film for film in labelled_films(films_root) if not film.reporting]
+    rows = against_eyes([*few, *others], lambda done=1, **counts: measured.append(done))
+    assert rows == [("nih", 1, 1, 1, ".95", "1", "1")]
+    assert len(measured) == 2
+
+
 @pytest.mark.slow
 def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
     large = [Mock(name, "good", 1024) for name in ("p2", "p3", "p4")]
     small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(20)]
     write_films(tmp_path, large + small)
-    presentation, equalised, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
+    presentation, equalised, shutters, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
     assert len(presentation.rows) + len(equalised.rows) == sum(len(claim.domains) for claim in CLAIMS)
     assert len(textbook.rows) == sum(len(each.answers + each.leaves) for each in TEXTBOOK)
+    assert not shutters.rows
     assert speed.rows[0][0] == "cv2.imdecode"
     assert quality.rows
 
