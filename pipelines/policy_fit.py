@@ -19,6 +19,8 @@ FITTED = ("presentation", "equalised")
 """Domains that are fitted; `linear` takes what `presentation` has, because no labelled films of it exist."""
 FLAGGED = 0.03
 """Share of good films, in any source, that may fall below `regimes.low` on held-out patients."""
+SURE = 0.1
+"""Quality that `regimes.low` never exceeds: a few dozen good films bound it loosely; low should mean nine to one."""
 PASSED = 0.05
 """Share of low films that may reach `regimes.high` on held-out patients."""
 MIN_GOOD = 10
@@ -126,7 +128,7 @@ def set_regimes(films: Sequence[Example], quality: Floats) -> Regimes:
     good = [quality[(labels == "good") & (cells == cell)] for cell in np.unique(cells)]
     low = [quality[(labels == "low") & (domains == domain)] for domain in np.unique(domains)]
     enough = [each for each in good if len(each) >= MIN_GOOD] or [quality[labels == "good"]]
-    lower = min(float(np.quantile(each, FLAGGED)) for each in enough)
+    lower = min(SURE, *(float(np.quantile(each, FLAGGED)) for each in enough))
     upper = max(float(np.quantile(each, 1 - PASSED)) for each in low if len(each))
     return Regimes(low=round(lower, 3), high=round(max(lower, upper), 3))
 

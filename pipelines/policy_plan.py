@@ -77,6 +77,7 @@ class Grade(NamedTuple):
 
 ALIKE = (
     Grade("noise", "noise.relative", "z", 1, ("quantum_noise",)),
+    Grade("blur", "blur.reblur", "z", 1, ("defocus",)),
     Grade("blur", "blur.edge_width", "z", 1, ("defocus",)),
     Grade("blur", "blur.anisotropy", "z", 1, ("motion",)),
 )
@@ -88,7 +89,7 @@ PRESENTATION = (
 )
 EQUALISED = (
     Grade("exposure", "exposure.clipped_high", "value", 1, ("under_exposure",)),
-    Grade("exposure", "exposure.clipped_low", "value", 1, ("over_exposure",)),
+    Grade("exposure", "exposure.black_pile", "value", 1, ("over_exposure",)),
 )
 ANY_DOMAIN = (
     Grade("collimation", "collimation.margin_depth", "value", 1, ("shutter",)),
@@ -107,6 +108,7 @@ GRADES: Mapping[str, tuple[Grade, ...]] = {
 TRANSFORM: Mapping[str, Transform] = {
     **{name: each.transform for name, each in MODEL.items()},
     "blur.anisotropy": "log",
+    "blur.reblur": "log",
 }
 """By measure; only these have reference quantiles."""
 
