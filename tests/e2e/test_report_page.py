@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lrrg.agent.forms import Detail
 from lrrg.agent.policy import Policy, assess, load
@@ -212,9 +213,10 @@ def test_reads_make_the_round_trip_into_the_database(opened: Opened, db: Path, t
     assert not page.locator("#film .verdict").first.is_visible()
     page.locator("#film [aria-label=regime] button", has_text="borderline").click()
     page.locator("#film [aria-label=noise] button", has_text="present").click()
+    first = page.inner_text("#film .id")
     page.click("#film .close")
     page.uncheck("#blind")
-    page.locator("#table .row").nth(1).click()
+    page.locator("#table .row").filter(has_not_text=first).first.click()
     page.click("#agree")
     page.click("#film .close")
     with page.expect_download() as download:
@@ -229,6 +231,33 @@ def test_reads_make_the_round_trip_into_the_database(opened: Opened, db: Path, t
     )
     assert counted(db, kept.format('Dr. "X", senior'))[rows[1]["image_id"]]
     assert agreement(db).reads == 2
+
+
+def test_blind_reading_hides_what_would_tell_the_verdicts(opened: Opened):
+    page = opened.page
+    page.fill("#filter-text", "")
+    films = "browser.rows.map((row) => row.image_id)"
+    sorted_by_quality = page.evaluate(films)
+    page.select_option("#filter-regime", "high")
+    page.check("#blind")
+    mixed = page.evaluate(films)
+    assert sorted(mixed) == sorted(sorted_by_quality), "a filter on the regime would tell it"
+    quality = page.evaluate("browser.rows.map((row) => row.quality ?? 0)")
+    rank = np.corrcoef(np.argsort(np.argsort(quality)), np.arange(len(quality)))[0, 1]
+    assert abs(rank) < 0.5, "the worst would stand first"
+    assert page.locator("#filter-regime").is_disabled()
+    page.locator("#table th button", has_text="quality").click(force=True)
+    assert page.evaluate(films) == mixed
+    page.uncheck("#blind")
+    page.select_option("#filter-regime", "")
+    page.locator("#table .row").nth(0).click()
+    known = page.inner_text("#film .id")
+    page.click("#film .close")
+    page.check("#blind")
+    page.evaluate("id => lrrg.openFilm(browser.rows.findIndex((row) => row.image_id === id))", known)
+    page.locator("#film [aria-label=noise] button", has_text="present").click()
+    assert page.evaluate("id => lrrg.reads.get(id).blind", known) == "no", "its verdict had been in sight"
+    assert opened.complaints == []
 
 
 def test_no_report_text_and_no_pixel_is_in_the_page(opened: Opened):

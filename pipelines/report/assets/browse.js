@@ -18,8 +18,8 @@ const COLUMNS = [
   },
   { name: "view", of: (row) => row.view_position, cell: (row) => row.view_position ?? "–", class: "less" },
   { name: "split", of: (row) => row.official_split, cell: (row) => row.official_split ?? "–", class: "less" },
-  { name: "status", of: (row) => row.status, cell: (row) => spoken(row.status), class: "less" },
-  { name: "why listed", of: (row) => row.why, cell: (row) => row.why, class: "less why" },
+  { name: "status", of: (row) => row.status, cell: (row) => spoken(row.status), class: "less verdict" },
+  { name: "why listed", of: (row) => row.why, cell: (row) => row.why, class: "less why verdict" },
   {
     name: "read",
     of: (row) => (lrrg.reads.get(row.image_id) ?? {}).regime,
@@ -34,6 +34,21 @@ const browser = {
   by: null,
   down: false,
   wanted: { text: "", regime: "", defect: "", view: "", split: "", why: "" },
+};
+
+/** Whether the verdicts are hidden. */
+const blind = () => document.body.classList.contains("blind");
+/** Filters that ask for what the verdicts say. */
+const TELLING = ["regime", "defect", "why"];
+
+/** Where a film stands while verdicts are hidden: the order from the worst to the best would give them away. */
+const lot = (id) => [...id].reduce((sum, letter) => Math.imul(sum ^ letter.codePointAt(0), 16777619) >>> 0, 2166136261);
+
+/** Hide or show the verdicts, and whatever tells them: order, filters, reasons. */
+lrrg.readBlind = function (hidden) {
+  document.body.classList.toggle("blind", hidden);
+  TELLING.map((name) => byId(`filter-${name}`)).forEach((filter) => filter && (filter.disabled = hidden));
+  filterRows();
 };
 
 /** Set up filters and table; returns what draws the rows again when regimes change. */
@@ -126,10 +141,11 @@ function filterTools(rows) {
 }
 
 function filterRows() {
-  const { text, regime, defect, view, split, why } = browser.wanted;
+  const { text, view, split } = browser.wanted;
+  const { regime, defect, why } = blind() ? {} : browser.wanted;
   const place = lrrg.data.aspects.indexOf(defect);
   const said = (row) =>
-    `${row.image_id} ${row.path} ${row.subject_id} ${row.error_code ?? ""} ${row.rationale}`.toLowerCase();
+    `${row.image_id} ${row.path} ${row.subject_id} ${blind() ? "" : `${row.error_code ?? ""} ${row.rationale}`}`.toLowerCase();
   browser.rows = lrrg.data.rows.filter(
     (row) =>
       (!text || said(row).includes(text)) &&
@@ -139,13 +155,14 @@ function filterRows() {
       (!split || row.official_split === split) &&
       (!why || row.why === why),
   );
-  if (browser.by) sortRows();
+  sortRows();
   byId("found").textContent = `${whole(browser.rows.length)} of ${whole(lrrg.data.rows.length)} listed films`;
   byId("scroll").scrollTop = 0;
   browser.show();
 }
 
 function sortBy(column) {
+  if (blind()) return;
   browser.down = browser.by === column ? !browser.down : false;
   browser.by = column;
   [...browser.head.children].forEach((cell) => {
@@ -157,6 +174,8 @@ function sortBy(column) {
 }
 
 function sortRows() {
+  if (blind()) browser.rows = d3.sort(browser.rows, (row) => lot(row.image_id));
+  if (blind() || !browser.by) return;
   const order = browser.down ? d3.descending : d3.ascending;
   browser.rows = d3.sort(browser.rows, (a, b) => order(browser.by.of(a), browser.by.of(b)));
 }

@@ -1,14 +1,16 @@
 "use strict";
 /* A reader's own opinion on a film, kept until it is saved as CSV. */
 lrrg.reads = new Map();
+/** Films that were opened while their verdicts were to be seen: no read of them is blind any more. */
+lrrg.seen = new Set();
 const FIELDS = () => ["image_id", "reader", "regime", ...lrrg.data.aspects, "blind", "read_at"];
 
 /** Name, blind reading, saving. */
 lrrg.reviewTools = function () {
-  const blind = el("input", {
+  const box = el("input", {
     type: "checkbox",
     id: "blind",
-    onchange: (event) => document.body.classList.toggle("blind", event.target.checked),
+    onchange: (event) => lrrg.readBlind(event.target.checked),
   });
   byId("reading").replaceChildren(
     el(
@@ -17,7 +19,7 @@ lrrg.reviewTools = function () {
       "reader ",
       el("input", { id: "reader", type: "text", placeholder: "your name or initials", autocomplete: "off" }),
     ),
-    el("label", { title: "Hides the agent's verdicts, so that they cannot lead you" }, blind, " read blind"),
+    el("label", { title: "Hides the agent's verdicts, and mixes the films, so that they cannot lead you" }, box, " read blind"),
     el("button", { id: "save", class: "main", disabled: true, onclick: save }, "Save reads"),
   );
   window.addEventListener("beforeunload", (event) => {
@@ -55,6 +57,7 @@ function readsAsCsv(reader) {
 lrrg.openFilm = function (index) {
   const row = browser.rows[index];
   if (!row) return;
+  if (!blind()) lrrg.seen.add(row.image_id);
   const dialog = byId("film");
   const go = (by) => lrrg.openFilm(index + by);
   dialog.replaceChildren(
@@ -121,7 +124,7 @@ function readPart(row, index) {
       ...read,
       ...changes,
       image_id: row.image_id,
-      blind: byId("blind").checked ? "yes" : "no",
+      blind: lrrg.seen.has(row.image_id) ? "no" : "yes",
       read_at: new Date().toISOString().slice(0, 19),
     };
     lrrg.reads.set(row.image_id, made);
@@ -153,7 +156,7 @@ function readPart(row, index) {
     ]),
   );
   const agrees = (aspect) =>
-    !document.body.classList.contains("blind") && read[aspect] && found[aspect]
+    !blind() && read[aspect] && found[aspect]
       ? el(
           "small",
           { class: read[aspect] === found[aspect] ? "agree" : "disagree" },
