@@ -41,6 +41,9 @@ SIDE = 8
 REPORT = 112
 """Tokens of a report."""
 
+HANDS_BACK = "MALLOC_MMAP_THRESHOLD_"
+"""Variable of glibc: from so many bytes on, memory is the system's again as soon as it is freed."""
+
 
 class StepCost(NamedTuple):
     """Cost of one way.
@@ -49,7 +52,8 @@ class StepCost(NamedTuple):
         cpu_ms: CPU time of a step, the least of some, ways taken in turns.
         time: relative to `HALVES`, which holds as many tokens in memory at once.
         time_to_batch: relative to `PLAIN`.
-        peak_mb: memory that steps add to a fresh model at their peak, optimizer states included; a process of its own.
+        peak_mb: memory in use that steps add to a fresh model at their peak, optimizer states included; measured in a
+            process of its own.
         memory: relative to `HALVES`.
     """
 
@@ -98,8 +102,13 @@ def bench_finetune(rounds: int = 5, films: int = 16) -> tuple[Sized, list[StepCo
 
 
 def _in_its_own_process(way: str, films: int) -> float:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (way, films))
+    """The peak in a process that hands back what it frees: else half of it is holes in the heap."""
+    os.environ[HANDS_BACK] = str(2**17)
+    try:
+        with get_context("spawn").Pool(1) as pool:
+            return pool.apply(_peak, (way, films))
+    finally:
+        del os.environ[HANDS_BACK]
 
 
 def _peak(way: str, films: int) -> float:

@@ -139,6 +139,8 @@ class StrategySection(Section):
             )
         if self.mode != "first_order" and self.anchor:
             raise ValueError("strategy.anchor is for mode first_order: other modes differentiate the inner step")
+        if self.roles == "alternating" and self.anchor:
+            raise ValueError("strategy.anchor is a mean over one regime: set strategy.roles to high_low or low_high")
         return self
 
 

@@ -345,6 +345,7 @@ def test_anchor_looks_ahead_along_the_running_mean():
     [
         ({"name": "dual_loop", "consistency": 0.1}, "finite_difference"),
         ({"name": "dual_loop", "mode": "exact", "anchor": 0.9}, "first_order"),
+        ({"name": "dual_loop", "roles": "alternating", "anchor": 0.9}, "one regime"),
     ],
 )
 def test_a_mode_refuses_what_it_would_ignore(section: dict[str, Any], named: str):

@@ -28,7 +28,7 @@ def lines(out: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("strategy", "make"),
     [
-        (DUAL | {"roles": "alternating", "anchor": 0.5}, lambda: tiny_qwen.model("sdpa", dropout=0.2)),
+        (DUAL | {"roles": "low_high", "anchor": 0.5}, lambda: tiny_qwen.model("sdpa", dropout=0.2)),
         ({"name": "fish"}, tiny_qwen.whole),
     ],
     ids=["dual_loop with adapters", "fish with all weights"],
@@ -181,11 +181,13 @@ def test_nothing_to_resume_is_said(tmp_path: Path):
         training.train(training.config(), tmp_path, resume=True)
 
 
-def test_sharded_parameters_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(trainer.DualLoopTrainer, "is_fsdp_enabled", True, raising=False)
-    monkeypatch.setattr(trainer.Trainer, "__init__", lambda self, **given: None)
-    with pytest.raises(StrategyError, match="torchrun"):
+@pytest.mark.parametrize("variable", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_sharded_parameters_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str):
+    """As `accelerate launch --use_fsdp` asks for them."""
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(StrategyError, match=f"{variable}.*torchrun") as caught:
         training.train(training.config(), tmp_path)
+    assert caught.value.code == "sharded"
 
 
 def test_bfloat16_with_checkpointing_learns(tmp_path: Path):
