@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ..tools.image import ImageError
 from ..tools.image import read_bytes as read_file
@@ -188,6 +188,8 @@ _OF_CALLER = (
 
 def _translated(error: Exception, url: str) -> Exception:
     """What a failed request means. Only names of codes and classes are repeated: messages may hold credentials."""
+    if refused := _refusal(error):
+        return refused
     code = _code(error)
     if code in _MISSING:
         return FileNotFoundError(errno.ENOENT, "No such object", url)
@@ -198,6 +200,13 @@ def _translated(error: Exception, url: str) -> Exception:
     if code in _OF_CALLER:
         return StorageError("store-refused", f"the store refuses this machine's request ({code})", url)
     return StorageError("store-unreachable", f"no answer from the store ({code or type(error).__name__})", url)
+
+
+def _refusal(error: BaseException | None) -> RefusedStore | None:
+    """The refusal that the store's library wrapped into an error of its own."""
+    while error and not isinstance(error, RefusedStore):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _code(error: Exception) -> str:
@@ -230,6 +239,7 @@ def _s3(endpoint: str | None, allow_hosts: tuple[str, ...]) -> Store:
 
     # One layer is patient, and it is not the library's; without `proxies` it would take those of the environment.
     config = {**TIMEOUTS, "proxies": {}, "retries": {"total_max_attempts": 1}, "max_pool_connections": CONNECTIONS}
+    config["http_session_cls"] = _guarded_session(allow_hosts)
     try:
         store: Any = fsspec.filesystem("s3", endpoint_url=endpoint, config_kwargs=config, skip_instance_cache=True)
         store.retries = 1
@@ -258,7 +268,10 @@ def _gs(endpoint: str | None, allow_hosts: tuple[str, ...]) -> Store:
 
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it quotes what the store answers
     # The plain class: what fsspec would give asks a second service about every bucket, whatever the endpoint.
-    store: Any = GCSFileSystem(endpoint_url=endpoint, access="read_only", skip_instance_cache=True)
+    session = {"trace_configs": [_guard(allow_hosts)]}
+    store: Any = GCSFileSystem(
+        endpoint_url=endpoint, access="read_only", session_kwargs=session, skip_instance_cache=True
+    )
     _see_allowed(store.base, allow_hosts)
 
     def listing(bucket: str, prefix: str, deep: bool, token: str | None) -> tuple[list[str], str | None]:
@@ -269,6 +282,34 @@ def _gs(endpoint: str | None, allow_hosts: tuple[str, ...]) -> Store:
     faults = (OSError, ClientError, GoogleAuthError, HttpError)
     # The library tries six times by itself, and cannot be told otherwise.
     return Store(listing, store.cat_file, (), faults, (DefaultCredentialsError,))
+
+
+def _guarded_session(allow_hosts: tuple[str, ...]) -> type:
+    """The S3 library's session, which here follows no redirect to a host that is not allowed."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class Guarded(AIOHTTPSession):
+        async def _get_session(self, proxy_url: Any) -> Any:
+            session = await super()._get_session(proxy_url)
+            if not session.trace_configs:
+                session.trace_configs.append(_guard(allow_hosts))
+            return session
+
+    return Guarded
+
+
+def _guard(allow_hosts: tuple[str, ...]) -> Any:
+    """What refuses to follow a redirect of HTTP to a host that is not allowed."""
+    from aiohttp import TraceConfig
+
+    async def turned(session: Any, context: Any, told: Any) -> None:
+        location = told.response.headers.get("Location") or told.response.headers.get("URI") or ""
+        _see_allowed(urljoin(str(told.url), location), allow_hosts)
+
+    guard = TraceConfig()
+    guard.on_request_redirect.append(turned)
+    guard.freeze()
+    return guard
 
 
 def _see_allowed(endpoint: str, allow_hosts: tuple[str, ...]) -> None:
