@@ -44,7 +44,11 @@ def check_films(films: Sequence[LabelledImage]) -> None:
     copies = [pair for pair in duplicates(films) if pair[0].split != pair[1].split]
     if copies:
         shown = "; ".join(f"{a.image_id} ({a.split}) and {b.image_id} ({b.split})" for a, b in copies[:SHOWN])
-        raise LeakError("duplicate-film", f"{len(copies)} pairs of images across splits are one film: {shown}")
+        raise LeakError(
+            "duplicate-film",
+            f"{len(copies)} pairs of images across splits are one film: {shown}; "
+            "remove a copy of each, or put both into one split (one subject_id where splits are drawn)",
+        )
 
 
 def duplicates(films: Sequence[LabelledImage]) -> list[tuple[LabelledImage, LabelledImage]]:
