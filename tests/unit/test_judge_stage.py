@@ -74,7 +74,7 @@ def test_the_figures_are_on_films_that_training_left_out(root, made):
     alpha = [film for film in bases(root, READ) if film.source == "alpha" and film.label == "good"]
     both = next(row for row in told["aspects"] if row["aspect"] == "noise" and row["domain"] == "both")
     assert both["views"] == 2 * MIXED * len(alpha)
-    assert {row["defect"] for row in told["unseen"]} == {"electronic_noise", "scatter", "low_resolution"}
+    assert {row["defect"] for row in told["unseen"]} == {"electronic_noise", "scatter", "low_resolution", "cut_off"}
 
 
 def test_too_few_films_and_unknown_sources_are_refused(root, tmp_path):

@@ -18,7 +18,7 @@ BINS = 10
 DRAWS = 500
 MIXED = 12
 """Random combinations of defects a film."""
-UNSEEN = ("electronic_noise", "scatter", "low_resolution")
+UNSEEN = ("electronic_noise", "scatter", "low_resolution", "cut_off")
 """Defects of the ladder that no training film had, and the aspect they count as."""
 TAUGHT = tuple(name for kinds in KINDS.values() for name, _ in kinds)
 Rows = list[dict[str, Any]]

@@ -4,8 +4,8 @@ A grade 1, 2 or 3 is severity 2, 3 or 4 of LRRG-C, as in the tool benchmark; par
 Some labels are the judge's own, because a film cannot show what they are on the ladder. Exposure is graded by the part
 of the film that newly saturates, and contrast by the range of grey values that is left, since one shift or factor does
 little to one film and ruins another. Noise and blur of a film smaller than the working view are those that a film of
-that size would show in a pixel: a small export has averaged them away. Cut-off anatomy begins a step later: less than
-that is margin. Quarter turns, half turns and inversion are severe.
+that size would show in a pixel: a small export has averaged them away. Quarter turns, half turns and inversion are
+severe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,13 +55,14 @@ KINDS: Mapping[str, Sequence[tuple[str, float]]] = {
     "noise": (("quantum_noise", 1.0),),
     "blur": (("defocus", 0.5), ("motion", 0.5)),
     "exposure": (("under_exposure", 0.35), ("over_exposure", 0.35), ("low_contrast", 0.3)),
-    "collimation": (("shutter", 0.7), ("cut_off", 0.3)),
+    "collimation": (("shutter", 1.0),),
     "positioning": (("tilt", 0.7), ("inversion", 0.1), ("rotation_90", 0.1), ("rotation_180", 0.1)),
     "artifact": (("overlay_text", 0.4), ("grid_lines", 0.3), ("jpeg", 0.3)),
 }
 """Defects of each aspect and how often each is drawn. Not among them, so that it shows whether the judge goes beyond
-what it was taught: read-out noise, scatter, low resolution."""
-ORDER = ("cut_off", "tilt", "rotation_90", "rotation_180", "blur", "noise", "exposure", "grid_lines", "inversion",
+what it was taught: read-out noise, scatter, low resolution. Nor cut-off anatomy: from so few films a small judge learns
+which of them were cut instead of what is missing, and sees blades that are none on others."""
+ORDER = ("tilt", "rotation_90", "rotation_180", "blur", "noise", "exposure", "grid_lines", "inversion",
          "shutter", "overlay_text", "jpeg")  # fmt: skip
 """Patient, beam, detector, console, file: aspects stand for all their defects."""
 
@@ -78,8 +79,7 @@ def draw(rng: np.random.Generator) -> dict[str, tuple[str, int]]:
 def _defect(aspect: str, rng: np.random.Generator) -> tuple[str, int]:
     names, shares = zip(*KINDS[aspect], strict=True)
     defect = str(rng.choice(names, p=shares))
-    mildest = 2 if defect == "cut_off" else 1
-    return defect, int(rng.integers(mildest, 4)) if read_ladder()[defect].ordered else SEVERE
+    return defect, int(rng.integers(1, 4)) if read_ladder()[defect].ordered else SEVERE
 
 
 def spoil(

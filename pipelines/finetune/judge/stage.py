@@ -64,7 +64,8 @@ def make_judge(
 
     Args:
         films: folder with `manifest*.csv`; figures are reported on the half of its patients that training leaves out.
-        out: folder for the model (`model`) and the spoiled films (`views`), which are used again if they fit.
+        out: folder for the model (`model`), the spoiled films (`views`), which are used again if they fit, and, while
+            training, the areas under the curve on patients it does not see (`curve.json`).
         plan: how.
         read: limits of a film.
         watch: shows progress.
@@ -86,9 +87,8 @@ def make_judge(
 
         def check(step: int) -> None:
             if unseen:
-                areas = _areas(Graded(unseen, judge.grade(unseen)))
-                curve.append({"step": step, **areas})
-                advance(0, **{f"{name}_per_mille": round(1000 * area) for name, area in areas.items()})
+                curve.append({"step": step, **_areas(Graded(unseen, judge.grade(unseen)))})
+                _note(out / "curve.json", curve)
 
         train(judge, views, plan.schedule, seed=plan.seed, advance=advance, check=check)
     seconds = round(process_time() - began)
