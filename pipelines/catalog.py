@@ -12,6 +12,12 @@ from .records import ReportRow
 from .sections import reading
 from .store import Store
 
+_IN_TWO_FOLDERS = """
+SELECT count(*), min(study_id) FROM (
+    SELECT study_id FROM image WHERE study_id IS NOT NULL GROUP BY study_id HAVING count(DISTINCT root_id) > 1
+)
+"""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -75,12 +81,24 @@ def catalog(root: Location, store: Store, reports: Location | None, advance: Fou
     by_reading: Counter[str] = Counter()
     report_count = store.add_reports(_counted(found.reports, by_reading, advance))
     label_count = store.add_labels(found.labels)
+    found.warnings.extend(_mixed(store))
     return _summary(adapter, found, new, report_count, label_count, by_reading)
 
 
 def adapter_of(root: Location) -> Adapter:
     """The adapter that recognises the folder; any folder has one."""
     return next(adapter for adapter in ADAPTERS if adapter.recognises(root))
+
+
+def _mixed(store: Store) -> list[str]:
+    """Studies that two data sets may mean different examinations by: they share one report from now on."""
+    ((number, example),) = store.query(_IN_TWO_FOLDERS).rows
+    if not number:
+        return []
+    return [
+        f"{store.path}: films of {number} studies lie in two catalogued folders, e.g. {example}: each has one report; "
+        "where these are different examinations give each folder a database of its own"
+    ]
 
 
 def _counted(rows: Iterable[ReportRow], by_reading: Counter[str], advance: Found) -> Iterator[ReportRow]:

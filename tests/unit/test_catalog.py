@@ -133,6 +133,18 @@ def test_running_again_adds_only_what_is_new(tmp_path: Path):
     assert stored == [("a",), ("b",)]
 
 
+def test_one_study_id_in_two_folders_is_a_warning(tmp_path: Path):
+    for place in ("one", "two"):
+        for film in ("a", "b"):
+            write_image(tmp_path / place / f"{place}_{film}.png")
+        table = f"image,study_id,findings\n{place}_a.png,7,Report of {place}.\n{place}_b.png,{place},\n"
+        (tmp_path / place / "lrrg.csv").write_text(table)
+    with Store.open(tmp_path / "lrrg.db") as store:
+        assert catalog(tmp_path / "one", store, None, quiet).warnings == ()
+        (warning,) = catalog(tmp_path / "two", store, None, quiet).warnings
+    assert "films of 1 studies lie in two catalogued folders, e.g. 7" in warning
+
+
 def test_what_cannot_be_catalogued_says_why(tmp_path: Path):
     with Store.open(tmp_path / "db") as store:
         for root, code in ((tmp_path / "nowhere", "no-root"), (tmp_path, "no-images")):
