@@ -120,7 +120,7 @@ def _write_films(
 ) -> dict[str, tuple[int, int]]:
     """Write films and reports; rows and columns by dicom_id."""
     shapes: dict[str, tuple[int, int]] = {}
-    with _mapping(workers) as apply:
+    with mapping(workers) as apply:
         for written in apply(partial(_write_study, mirror.jpg, height), studies):
             shapes |= written
             advance(len(written))
@@ -128,7 +128,7 @@ def _write_films(
 
 
 @contextmanager
-def _mapping(workers: int) -> Iterator[Callable]:
+def mapping(workers: int) -> Iterator[Callable]:
     """`map` over processes, or the plain one where one process is enough."""
     if workers == 1:
         yield map

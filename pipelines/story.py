@@ -25,6 +25,8 @@ from .view import Advance
 QUERY = """SELECT regime, count(*) AS images, round(avg(quality), 2) AS quality, mode(defects[1]) AS "main defect"
 FROM labels GROUP BY regime ORDER BY quality"""
 CLEAN = "none"
+MILD, STRONG = (1, 2, 3), (4, 5)
+"""Severities of what was put in."""
 _FOUND = "SELECT image_id, regime, defects FROM labels"
 
 
@@ -56,6 +58,10 @@ class Confusion(NamedTuple):
     films: int
     flagged: int
     """Films on which the agent names that aspect; for clean films, any aspect."""
+    mild: str
+    """Of the films with a defect of severity 1 to 3, how many are flagged; empty where there is none."""
+    strong: str
+    """Of those with severity 4 or 5."""
     high: int
     borderline: int
     low: int
@@ -145,14 +151,21 @@ def _explain(film: Path, settings: Settings, view: str | None, card: Path) -> No
 
 def compare(truth: Path, found: Result) -> list[Confusion]:
     """Count what was found against what was put in, one row an aspect, clean films first."""
-    with truth.open(newline="", encoding="utf-8") as lines:
-        aspects = {row["dicom_id"]: row["aspect"] or CLEAN for row in csv.DictReader(lines)}
     said = {image_id: (regime, defects) for image_id, regime, defects in found.rows}
-    order = sorted(set(aspects.values()), key=lambda aspect: (aspect != CLEAN, aspect))
-    return [_confusion(aspect, [said[film] for film, known in aspects.items() if known == aspect]) for aspect in order]
+    verdicts: dict[str, list[tuple[int, str, bool]]] = {}
+    with truth.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            aspect, (regime, defects) = row["aspect"] or CLEAN, said[row["dicom_id"]]
+            flagged = bool(defects) if aspect == CLEAN else aspect in defects
+            verdicts.setdefault(aspect, []).append((int(row["severity"]), regime, flagged))
+    order = sorted(verdicts, key=lambda aspect: (aspect != CLEAN, aspect))
+    return [_confusion(aspect, verdicts[aspect]) for aspect in order]
 
 
-def _confusion(aspect: str, verdicts: list[tuple[str, list[str]]]) -> Confusion:
-    regimes = [regime for regime, _ in verdicts]
-    flagged = sum(bool(defects) if aspect == CLEAN else aspect in defects for _, defects in verdicts)
-    return Confusion(aspect, len(verdicts), flagged, *(regimes.count(name) for name in ("high", "borderline", "low")))
+def _confusion(aspect: str, verdicts: list[tuple[int, str, bool]]) -> Confusion:
+    regimes = [regime for _, regime, _ in verdicts]
+    flagged = [flag for _, _, flag in verdicts]
+    parts = [[flag for severity, _, flag in verdicts if severity in degrees] for degrees in (MILD, STRONG)]
+    mild, strong = (f"{sum(part)} of {len(part)}" if part else "" for part in parts)
+    counts = (regimes.count(name) for name in ("high", "borderline", "low"))
+    return Confusion(aspect, len(verdicts), sum(flagged), mild, strong, *counts)

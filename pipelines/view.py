@@ -26,8 +26,11 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(label: str, total: int | None) -> Iterator[Advance]:
+def progress(label: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
     """Show rate, ETA and counts of long work: a bar on a terminal, a plain line every few seconds otherwise."""
+    if not shown:
+        yield lambda done=1, **counts: None
+        return
     bar = _bar(label, total) if err.is_terminal else _lines(label, total)
     with bar as advance:
         yield advance

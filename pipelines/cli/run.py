@@ -32,7 +32,8 @@ def demo(
 
     require("matplotlib", "figures")
     from ..story import QUERY, Confusion, judge_of, tell
-    from ..story_training import Gap, tell_training
+    from ..story_tables import told
+    from ..story_training import tell_training
     from ..view import grid, out, progress, show, warn
 
     with judge_of(judge, settings.load(), warn) as chosen:
@@ -46,7 +47,7 @@ def demo(
     if story.seen.rows:
         grid(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3", as_json)
     if trained:
-        grid(Gap._fields, trained.gaps, "Two tiny report models, trained for seconds, and the floors", as_json)
+        told(trained.gaps, as_json)
     if as_json:
         written = (story.database, story.splits, story.report, story.card)
         show(dict(zip(("database", "splits", "report", "card"), map(str, written), strict=True)), as_json)

@@ -21,7 +21,7 @@ from .data import Corpus, read_corpus
 from .export import export
 from .loader import loader, validation
 from .model import Loaded, load
-from .trainer import Fitted, fit
+from .trainer import Fitted, fit, refuse_sharding
 
 SMALL = 20_000_000
 """Parameters."""
@@ -66,6 +66,7 @@ def train(
         TrainingError: memory does not suffice, a loss is not a number, or there is no checkpoint to resume from.
     """
     disable_progress_bar()
+    refuse_sharding()
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     corpus = read_corpus(splits, config)
     _claim(out, config, resume=resume)
@@ -80,6 +81,11 @@ def train(
         folders = export(loaded, out)
         _write(out / MANIFEST, manifest)
     return Trained(fitted, folders, manifest)
+
+
+def speaks() -> bool:
+    """Whether this process tells how a run goes: of several that `torchrun` started only the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def spare_threads(model: torch.nn.Module) -> None:

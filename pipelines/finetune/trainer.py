@@ -1,5 +1,6 @@
 """The training loop: transformers' Trainer with our strategies in its step, and runs that go on bit for bit."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from .probe import probe
 from .progress import LOG, JsonLines, OwnState, Progress
 
 LOG_EVERY = 10
+SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 PROBE_BATCHES = 8
 """Batches of each regime that cosines are measured on."""
 
@@ -98,6 +100,7 @@ class DualLoopTrainer(Trainer):
         advance: Advance | None = None,
     ) -> None:
         """Make a trainer; arguments as of `fit`."""
+        refuse_sharding()
         self._validate = list(validate)
         watched = bool(config.train.evaluate_every and self._validate)
         super().__init__(
@@ -105,12 +108,6 @@ class DualLoopTrainer(Trainer):
             args=_arguments(config, out, watched),
             eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
         )
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise StrategyError(
-                "sharded",
-                "parameters sharded by FSDP or DeepSpeed cannot be moved and put back by a strategy here; start with "
-                "plain `torchrun` (DistributedDataParallel), and adapters where the model is large",
-            )
         self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
         self.config, self._loader = config, loader
         objective = Objective(model, self._loss, _sum if self.args.world_size > 1 else None)
@@ -233,6 +230,20 @@ class _Steady:
             return iter(self._batches)
 
 
+def refuse_sharding() -> None:
+    """Refuse FSDP and DeepSpeed, which `accelerate launch` asks for by variables; a CPU would pass over them.
+
+    Raises:
+        StrategyError: one of them is asked for.
+    """
+    if asked := [name for name in SHARDING if os.environ.get(name, "").lower() in ("1", "true")]:
+        raise StrategyError(
+            "sharded",
+            f"{asked[0]}: parameters sharded by FSDP or DeepSpeed cannot be moved and put back by a strategy here; "
+            "start with plain `torchrun` (DistributedDataParallel), and with adapters where the model is large",
+        )
+
+
 def _sum(tensor: torch.Tensor) -> None:
     """Sum over all processes, in place. Gradients taken by `autograd.grad` pass DistributedDataParallel's hooks by."""
     distributed.all_reduce(tensor)
@@ -268,6 +279,7 @@ def _arguments(config: Config, out: Path, watched: bool) -> TrainingArguments:
         logging_nan_inf_filter=False,
         report_to=["tensorboard"],
         disable_tqdm=True,
+        log_level_replica="error",  # else further processes warn of tied weights that a checkpoint holds once
         **every,
     )
 

@@ -22,6 +22,7 @@ VARIED = 15
 
 @pytest.mark.slow
 @pytest.mark.vllm
+@pytest.mark.timeout(1800)
 def test_vllm_writes_what_transformers_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     skip_without_vllm()
     monkeypatch.setenv("LRRG_SERVE__LOGS", str(tmp_path / "logs"))

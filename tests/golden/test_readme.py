@@ -50,8 +50,8 @@ def test_the_demo_still_gives_what_the_readme_shows(tmp_path: Path, golden: Call
         f"```sql\n{QUERY}\n```",
         table(story.answer.columns, story.answer.rows),
         "What was put into the synthetic films, and what the agent says of them (`flagged`: it names that aspect; on "
-        "clean films, any):",
-        table(("known defect", "films", "flagged", "high", "borderline", "low"), confusion),
+        "clean films, any; `mild`: of those with severity 2 or 3, `strong`: 4 or 5):",
+        table(("known defect", "films", "flagged", "mild", "strong", "high", "borderline", "low"), confusion),
     ]
     golden("README.md", with_block("demo", "\n\n".join(parts)))
 
