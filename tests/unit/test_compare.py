@@ -12,7 +12,7 @@ from lrrg.benchmark.labeler import label
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.compare import task
-from lrrg.pipelines.finetune.compare.config import Comparison, read_comparison
+from lrrg.pipelines.finetune.compare.config import SHIPPED, Comparison, read_comparison
 from lrrg.pipelines.finetune.compare.films import NORMAL, STATED, Films, films, ladder, spoil
 from lrrg.pipelines.finetune.compare.study import NORMALS, START, Study
 from lrrg.pipelines.finetune.compare.table import LOSS, SCORES, SHOWN, Scores, by_row, score, table
@@ -156,6 +156,13 @@ def test_shipped_experiment_has_every_row_that_is_always_shown():
     laws = {row.name: row.law for row in chosen.rows}
     assert all(laws[row] == laws[opponent] for row, opponent in chosen.opponents.items())
     assert set(laws.values()) == set(task.LAWS)
+
+
+def test_longer_experiment_has_the_same_films_and_rows_that_answer_each_other():
+    chosen, longer = read_comparison(), read_comparison(SHIPPED.with_name("longer.toml"))
+    assert (longer.films, longer.pretrain) == (chosen.films, chosen.pretrain)
+    assert longer.run.passes > chosen.run.passes
+    assert set(longer.opponents.values()) == {"balanced + augmentation", "balanced"}
 
 
 @pytest.mark.parametrize(
