@@ -24,6 +24,7 @@ from .loader import Loader
 from .objective import token_loss
 from .probe import probe
 from .progress import LOG, JsonLines, OwnState, Progress
+from .steady import Steady
 
 LOG_EVERY = 10
 SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
@@ -109,7 +110,7 @@ class DualLoopTrainer(Trainer):
             eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
         )
         self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
-        self.config, self._loader = config, loader
+        self.config, self._batches = config, Steady(loader.batches)
         objective = Objective(model, self._loss, _sum if self.args.world_size > 1 else None)
         self.strategy = Strategy(objective, config.strategy, config.data.low_share)
         self._pending: list[Mapping[str, Batch]] = []
@@ -122,7 +123,7 @@ class DualLoopTrainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         """The loader as it is: it knows ranks and seeds itself."""
-        return _Steady(self._loader.batches)
+        return self._batches
 
     def training_step(
         self, model: torch.nn.Module, inputs: Mapping[str, Any], num_items_in_batch: Any = None
@@ -165,8 +166,9 @@ class DualLoopTrainer(Trainer):
         return found
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add what the strategy found since the last log."""
+        """Add what the strategy found since the last log, and the share of the time that it waited for films."""
         if self._found and "loss" in logs:
+            logs["waited"] = self._batches.waited()
             names = self._found[0].keys()
             logs |= {name: float(torch.stack([each[name] for each in self._found]).mean()) for name in names}
             self._found = []
@@ -214,20 +216,6 @@ class DualLoopTrainer(Trainer):
             return {f"{prefix}_loss": values[0]}
         share = self.config.data.low_share
         return {f"{prefix}_loss": (1 - share) * values[0] + share * values[1], f"{prefix}_gap": values[1] - values[0]}
-
-
-class _Steady:
-    """Batches whose start takes nothing from the global generator.
-
-    A DataLoader draws a seed when it starts; a resumed run starts one more, after its generators were restored.
-    """
-
-    def __init__(self, batches: Iterable[Any]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[Any]:
-        with torch.random.fork_rng(devices=[]):
-            return iter(self._batches)
 
 
 def refuse_sharding() -> None:

@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from lrrg.pipelines.finetune import trainer
 from lrrg.pipelines.finetune.errors import StrategyError, TrainingError
 from lrrg.pipelines.finetune.objective import token_loss
+from lrrg.pipelines.finetune.steady import Steady
 from lrrg.tests import tiny_qwen, training
 
 DUAL = {"name": "dual_loop", "alpha": 1.0}
@@ -90,6 +92,7 @@ def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
     logged = next(row for row in rows if "loss" in row)
     assert logged["gap"] == pytest.approx(logged["loss_low"] - logged["loss_high"], abs=1e-6)
     assert logged["loss"] == pytest.approx((logged["loss_low"] + logged["loss_high"]) / 2, abs=1e-3)
+    assert 0 < logged["waited"] < 1
     watched = [row for row in rows if "eval_loss" in row]
     assert [row["step"] for row in watched] == [3, 6]
     assert watched[0]["eval_gap"] == pytest.approx(watched[0]["eval_loss_low"] - watched[0]["eval_loss_high"])
@@ -121,6 +124,21 @@ def test_stops_early_and_keeps_the_best_weights(whole: bool, tmp_path: Path):
         sides = [[token_loss(model.eval(), batch) for side, batch in training.VALIDATE if side == s] for s in REGIMES]
     means = [sum(float(loss) for loss, _ in side) / sum(int(count) for _, count in side) for side in sides]
     assert sum(means) / 2 == pytest.approx(fitted.best_loss, rel=1e-6)
+
+
+def test_the_log_says_how_long_a_run_waited_for_its_films():
+    class Slow:
+        def __iter__(self):
+            for number in range(3):
+                time.sleep(0.2)
+                yield number
+
+    batches = Steady(Slow())
+    for _ in batches:
+        pass
+    assert 0.5 < batches.waited() <= 1
+    time.sleep(0.05)
+    assert batches.waited() == 0, "since the last call"
 
 
 @pytest.mark.slow
