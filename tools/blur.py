@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .base import tool
 from .film import Film, Grey
@@ -63,7 +64,7 @@ def edge_width(film: Film) -> float | None:
     return _width(film, slope, edges.usable, (2 * REACH + 1, 2 * REACH + 1), STEEPEST)
 
 
-@tool(version=1, unit="1", better="lower", bounds=(0.0, 10.0))
+@tool(version=1, unit="1", better="lower", bounds=WIDEST)
 def reblur(film: Film) -> float | None:
     """Share of the steepest slopes that one more blur leaves; focal blur and motion raise it, slight ones as well.
 
@@ -74,14 +75,23 @@ def reblur(film: Film) -> float | None:
     chosen = None if edges.saturated else _steepest(edges.again, edges.usable, STEEPEST_OF_SLOPES)
     if chosen is None or noise is None:
         return None
-    where, grain = chosen > 0, GRAIN * noise**2
-    before = np.asarray(cv2.add(edges.down, edges.across), np.uint8)[where]
-    slope = before.astype(np.float32) ** 2 - GRAIN_SLOPE * grain
-    slope_again = edges.again[where].astype(np.float32) ** 2 - GRAIN_SLOPE_AGAIN * grain
+    # Both slopes are whole numbers, so a table of their pairs says all that thousands of pixels do.
+    pairs = cv2.calcHist([cv2.add(edges.down, edges.across), edges.again], [0, 1], chosen, [256, 256], [0, 256, 0, 256])
+    before, after = np.nonzero(pairs)
+    slope = before**2 - GRAIN_SLOPE * GRAIN * noise**2
+    slope_again = after**2 - GRAIN_SLOPE_AGAIN * GRAIN * noise**2
     above = (slope > 0) & (slope_again > 0)
-    if np.count_nonzero(above) < MIN_EDGES:
+    pixels = pairs[before[above], after[above]]
+    if pixels.sum() < MIN_EDGES:
         return None
-    return float(np.sqrt(np.median(slope_again[above] / slope[above])))
+    return float(np.sqrt(_median(slope_again[above] / slope[above], pixels)))
+
+
+def _median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
+    """Value up to which half of the weight lies."""
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order], dtype=np.float64)
+    return float(values[order][np.searchsorted(cumulated, cumulated[-1] / 2)])
 
 
 @tool(version=1, unit=PX, better="lower", bounds=WIDEST)
@@ -114,8 +124,7 @@ def sharpest(film: Film) -> Grey | None:
 
 def _edges(film: Film) -> Edges:
     smooth = cv2.GaussianBlur(film.view1024, (5, 5), 1.0)
-    down = cv2.convertScaleAbs(_thin(cv2.Sobel(smooth, cv2.CV_16S, 0, 1)), alpha=0.5)
-    across = cv2.convertScaleAbs(_thin(cv2.Sobel(smooth, cv2.CV_16S, 1, 0)), alpha=0.5)
+    down, across = (cv2.convertScaleAbs(_thin(each), alpha=0.5) for each in reversed(cv2.spatialGradient(smooth)))
     small = np.asarray(_thin(smooth), np.uint8)
     usable, saturated = _usable(film, small)
     return Edges(small, np.asarray(down, np.uint8), np.asarray(across, np.uint8), _again(smooth), usable, saturated)
