@@ -11,7 +11,7 @@ from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example, bases
 from lrrg.pipelines.films import LabelledFilm
 from lrrg.pipelines.policy_check import by_patient, check, check_severities
-from lrrg.pipelines.policy_fit import ALARMS, fit, fit_policy, without
+from lrrg.pipelines.policy_fit import ALARMS, SURE, fit, fit_policy, set_regimes, without
 from lrrg.pipelines.policy_model import fit_model, log_odds, patient_folds
 from lrrg.pipelines.policy_plan import GRADES, MODEL, TRANSFORM, VIEWS
 from lrrg.pipelines.reference import own_reference, reference
@@ -159,6 +159,14 @@ def test_severities_are_cut_on_one_half_and_hold_on_the_other(
 def test_linear_films_are_judged_as_presentation_films(films: list[Example], policy: Policy):
     first = assess(policy, films[0].measures, "presentation", "AP")
     assert assess(policy, films[0].measures, "linear", "AP") == first
+
+
+def test_low_follows_the_worst_good_films_and_never_means_less_than_sure():
+    films = [Example(film(k, "north", "good" if k < 40 else "low"), "presentation", {}) for k in range(60)]
+    spread = np.concatenate([np.linspace(0.02, 1.0, 40), np.zeros(20)])
+    assert 0.02 < set_regimes(films, spread).low < SURE
+    fine = np.concatenate([np.full(40, 0.9), np.zeros(20)])
+    assert set_regimes(films, fine).low == SURE
 
 
 def test_too_few_low_films_are_refused(films: list[Example]):
