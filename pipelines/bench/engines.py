@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +35,15 @@ class EngineCost(NamedTuple):
     ratio: float
     driver_mb_first_half: float
     driver_mb_second_half: float
+
+
+class Driver(NamedTuple):
+    """Largest resident memory of a cluster's driver in one quarter of a run, and what was merged by its end."""
+
+    quarter: int
+    images: int
+    shards: int
+    resident_mb: float
 
 
 class Merged(NamedTuple):
@@ -74,6 +83,39 @@ def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
         )
         for engine, (first, rest) in runs.items()
     ]
+
+
+def bench_driver(settings: Settings, images: int) -> list[Driver]:
+    """Have a cluster of this machine decide anew on readings that are stored, so that little but the driver is at work.
+
+    Raises:
+        SettingsError: the run under measurement failed.
+    """
+    policy = load(settings.agent.policy)
+    with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
+        db, other = Path(scratch) / "bench.duckdb", Path(scratch) / "policy.json"
+        other.write_text(policy.model_copy(update={"version": policy.version + 1}).text(), encoding="utf-8")
+        with Store.open(db) as store:
+            store.add_images(Path(scratch), [])
+            fill(store, recipe_of(policy), images)
+        run = _run(_command("ray", db, str(other), settings), _alone())
+        with Store.open(db, read_only=True) as store:
+            merged = store.query(_PROGRESS).rows
+    return [
+        Driver(each + 1, *merged[each], run.peak("main", (each / 4, (each + 1) / 4))[0] / MEGA) for each in range(4)
+    ]
+
+
+_PROGRESS = """
+WITH shard AS (
+    SELECT verdicts, epoch(ingested_at - started_at) / epoch(ended_at - started_at) AS share
+    FROM ingested_shard, run
+)
+SELECT coalesce(sum(verdicts), 0), count(verdicts)
+FROM range(1, 5) AS quarter(number) LEFT JOIN shard ON share <= number / 4
+GROUP BY number
+ORDER BY number
+"""
 
 
 def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
@@ -117,11 +159,21 @@ def _runs(engine: str, db: Path, paths: Sequence[Path], settings: Settings) -> t
     with Store.open(db) as store:
         store.add_images(paths[0].parent, [CatalogRow(path.stem, path.name) for path in paths])
     workers = str(settings.annotate.workers)
-    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", settings.agent.policy]
-    command += ["--engine", engine, "--workers", workers]
-    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    runs = cost([*command, "--limit", workers], alone), cost(command, alone)
-    for run in runs:
-        if run.exit_code:
-            raise SettingsError(f"the run under measurement ended with {run.exit_code}; its message is above")
-    return runs
+    command = _command(engine, db, settings.agent.policy, settings)
+    return _run([*command, "--limit", workers], _alone()), _run(command, _alone())
+
+
+def _command(engine: str, db: Path, policy: str, settings: Settings) -> list[str]:
+    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", policy]
+    return [*command, "--engine", engine, "--workers", str(settings.annotate.workers)]
+
+
+def _alone() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
+    found = cost(command, environment)
+    if found.exit_code:
+        raise SettingsError(f"the run under measurement ended with {found.exit_code}; its message is above")
+    return found

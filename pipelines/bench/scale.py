@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,6 @@ from ..store import ShardWriter, Store
 from ..worker import read
 from .annotate import COMMAND, draw_films, link_films
 from .idle import IdleClock
-from .processes import cost
 
 SAMPLE = 24
 """Films that are measured one by one."""
@@ -73,7 +73,7 @@ def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engin
     """What one film, one verdict, one task and one start cost here."""
     sample = link_films(films, folder / "sample", SAMPLE)
     with _database(folder / "parts.duckdb", sample, settings) as (store, job):
-        spent = asyncio.run(_in_worker([str(path) for path in sample], settings))
+        spent = asyncio.run(_in_workers([str(path) for path in sample], settings))
         decide, verdicts = _in_main(job, sample)
         many = _many(store, verdicts, 2 * ROWS)
         write = _writing(store, job, many[:ROWS])
@@ -106,14 +106,19 @@ def _database(db: Path, films: Sequence[Path], settings: Settings) -> Iterator[t
         yield store, job
 
 
-async def _in_worker(paths: Sequence[str], settings: Settings) -> list[float]:
-    """CPU seconds of a worker process for each film; the first film only warms it."""
-    async with Pool(1, settings.read, settings.annotate.tool_timeout) as pool:
-        found = [await pool.ask(ImageRef("", path), _timed_read) for path in (paths[0], *paths)]
+async def _in_workers(paths: Sequence[str], settings: Settings) -> list[float]:
+    """CPU seconds of a worker process for each film, with as many at work as in a run; the first ones only warm them.
+
+    Cores share caches and memory: in one process, the others at rest, a film takes less than in a run.
+    """
+    how = settings.annotate
+    async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
+        images = [ImageRef("", path) for path in (*paths[: how.workers], *paths)]
+        found = await asyncio.gather(*(pool.ask(image, _timed_read) for image in images))
     spent = [each for each in found if isinstance(each, float)]
     if len(spent) < len(found):
         raise SettingsError("a film of the measurement could not be read; is the disk full?")
-    return spent[1:]
+    return spent[how.workers :]
 
 
 def _timed_read(path: str, limits: ReadSettings) -> float:
@@ -196,7 +201,11 @@ def forecast(engine: str, images: int, parts: Parts, here: Hardware) -> Forecast
 def _run(
     folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int, name: str
 ) -> tuple[float, float]:
-    """Seconds of a whole run on otherwise idle cores, and by the clock on the wall."""
+    """Seconds of a whole run on otherwise idle cores, and by the clock on the wall.
+
+    Its processes are looked at as seldom as will do: Linux has whoever waits for a process's end wait for everybody who
+    is looking at it in `/proc`, for seconds where those are kept from running.
+    """
     db = folder / f"{engine}-{name}.duckdb"
     paths = link_films(films, db.with_suffix(".films"), images)
     with _database(db, paths, settings):
@@ -204,9 +213,9 @@ def _run(
     command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", settings.agent.policy]
     command += ["--engine", engine, "--workers", str(settings.annotate.workers)]
     with IdleClock() as clock:
-        done = cost(command, os.environ)
-    if done.exit_code:
-        raise SettingsError(f"the {engine} run under measurement ended with {done.exit_code}; its message is above")
+        done = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise SettingsError(f"the {engine} run under measurement ended with {done.returncode}; its message is above")
     return clock.seconds, clock.wall
 
 

@@ -135,20 +135,18 @@ def bench_engines(
     workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     rows: Annotated[int, typer.Option(min=1, help="verdicts to merge; by default as many as MIMIC-CXR")] = 377_110,
     shards: Annotated[int, typer.Option(min=1, help="files these come in")] = 93,
+    stored: Annotated[int, typer.Option(min=4096, help="stored readings for the driver's memory")] = 40_960,
     as_json: Json = False,
 ) -> None:
     """Compare the engines on one machine: CPU time of every process, the driver's memory; time the merge of shards."""
     from .. import settings
-    from ..bench.engines import EngineCost, Merged, bench_engines, bench_merge
-    from ..view import show, table
+    from ..bench.engines import Driver, EngineCost, Merged, bench_driver, bench_engines, bench_merge
+    from ..view import grid
 
     chosen = settings.load(annotate={"workers": workers})
-    engines, merged = bench_engines(chosen, images), bench_merge(chosen, rows, shards)
-    for row in (*engines, merged) if as_json else ():
-        show(row._asdict(), as_json)
-    if not as_json:
-        table(EngineCost._fields, engines, f"{images} small films")
-        table(Merged._fields, [merged], "Shard files into one database")
+    grid(EngineCost._fields, bench_engines(chosen, images), f"{images} small films", as_json)
+    grid(Driver._fields, bench_driver(chosen, stored), "A cluster's driver", as_json)
+    grid(Merged._fields, [bench_merge(chosen, rows, shards)], "Shard files into one database", as_json)
 
 
 @bench.command("sql")
