@@ -26,8 +26,8 @@ from ..judging import Agent, identify, open_agent, under_way
 from ..pool import Pool
 from ..settings import Settings
 
-HEIGHT = 1024
-"""Rows of the phantoms: films that take a worker less time than a judge, on one core each."""
+HEIGHT = 640
+"""Rows of the phantoms: films that take a worker less time than a judge, on one core each; else tools are measured."""
 DISTINCT = 12
 """Phantoms drawn; each is asked about several times."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
@@ -79,7 +79,9 @@ def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int
 
     The two take turns, and each goes first every other round, because a server remembers what it has seen. The
     generator has the requests ready: whatever the agent does beside sending them is what it is compared for. Where the
-    server computes on the same cores as the agent's workers, they compete; give each its own (`taskset`).
+    server computes on the same cores as the agent's workers, they compete; give each its own (`taskset`). A server that
+    caches prefixes answers films it has seen without looking at them again, which no run asks of it: serve with
+    `-- --no-enable-prefix-caching`. What a run takes to fill and to empty its lanes counts, so rounds should be long.
 
     Args:
         films: folder of films; None draws phantoms.

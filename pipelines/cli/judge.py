@@ -69,7 +69,7 @@ def calibrate(
 def bench_judge(
     judge: Annotated[str, typer.Option(metavar="URL", help="the judge's server")],
     films: Annotated[Path | None, typer.Argument(help="folder of films; phantoms by default")] = None,
-    images: Annotated[int, typer.Option(min=2, help="films a round")] = 64,
+    images: Annotated[int, typer.Option(min=2, help="films a round")] = 160,
     rounds: Annotated[int, typer.Option(min=2, help="rounds of both, in turns")] = 4,
     workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
