@@ -209,20 +209,6 @@ def test_a_killed_driver_takes_its_own_ray_with_it(project, undisturbed, monkeyp
 
 
 @pytest.mark.slow
-def test_tasks_that_die_again_and_again_are_named_and_the_next_run_finishes_them(cluster, project, undisturbed):
-    with project.running("annotate", engine="ray") as run:
-        while run.poll() is None:
-            for each in tasks(os.getpid()):
-                with suppress(psutil.NoSuchProcess):
-                    each.kill()
-        _, said = run.communicate()
-    assert run.returncode == 4, said
-    assert "tasks were lost; run the same command again" in said
-    assert project.query("SELECT exit_code FROM run") == [(4,)]
-    finish_and_compare(project, undisturbed)
-
-
-@pytest.mark.slow
 def test_a_machine_with_another_version_of_a_package_is_named(project, undisturbed, tmp_path, monkeypatch):
     other = tmp_path / "other/duckdb-0.0.1.dist-info"
     other.mkdir(parents=True)
