@@ -27,8 +27,8 @@ BASE = "base"
 MODELS = {"sft": {"name": "sft_balanced"}, "dual_loop": {"name": "dual_loop"}}
 LABELS = "micro_f1_14_uncertain_positive"
 METRICS = ("rouge_l", LABELS)
-FILMS = 800
-"""Drawn to teach the base; they show more disease than the demo's, and nobody of its patients."""
+FILMS = 1000
+"""Drawn to teach the base, and shown 13 times each: with 600 films and 300 steps it does not learn to see."""
 IMAGES = {"min_pixels": 56 * 56, "max_pixels": 112 * 112, "side": 512}
 TEACHING: dict[str, dict[str, Any]] = {
     "tiny": {"hidden": 64, "vision_hidden": 96},

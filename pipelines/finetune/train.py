@@ -21,7 +21,7 @@ from .data import Corpus, read_corpus
 from .export import export
 from .loader import loader, validation
 from .model import Loaded, load
-from .trainer import Fitted, fit, refuse_sharding
+from .trainer import Fitted, fit, memory_explained, refuse_sharding
 
 SMALL = 20_000_000
 """Parameters."""
@@ -73,8 +73,9 @@ def train(
     loaded = load(config, corpus)
     spare_threads(loaded.model)
     batches = loader(config, corpus.train, loaded.processor, read, rank=rank, world=world)
-    watched = list(validation(config, corpus.validate, loaded.processor, read))
-    fitted = fit(loaded.model, batches, watched, config, out, resume=resume, advance=advance)
+    with memory_explained(config):
+        watched = list(validation(config, corpus.validate, loaded.processor, read))
+        fitted = fit(loaded.model, batches, watched, config, out, resume=resume, advance=advance)
     manifest = describe(config, corpus, loaded, fitted)
     folders: list[Path] = []
     if rank == 0:

@@ -136,7 +136,7 @@ class DualLoopTrainer(Trainer):
         self._pending = []
         self.model.train()  # pyright: ignore[reportOptionalMemberAccess]
         self.strategy.optimizer = self.optimizer  # pyright: ignore[reportAttributeAccessIssue]
-        with _memory_explained(self.config):
+        with memory_explained(self.config):
             found = self.strategy.step(*sides)
             self._probe()
         if not torch.isfinite(found["loss"]):
@@ -154,7 +154,7 @@ class DualLoopTrainer(Trainer):
         """Mean loss a token on validate, by regime; `eval_loss` weighs them by the low share."""
         sums = {"high": torch.zeros(2, dtype=torch.float64), "low": torch.zeros(2, dtype=torch.float64)}
         self.model.eval()  # pyright: ignore[reportOptionalMemberAccess]
-        with torch.no_grad(), _memory_explained(self.config):
+        with torch.no_grad(), memory_explained(self.config):
             for regime, batch in self._own_share(self._validate):
                 loss, count = self._loss(self.model, self._prepare_inputs(batch))
                 sums[regime] += torch.stack([loss.double(), count.double()]).cpu()
@@ -283,12 +283,18 @@ def _last_checkpoint(out: Path) -> Path:
 
 
 @contextmanager
-def _memory_explained(config: Config) -> Iterator[None]:
+def memory_explained(config: Config) -> Iterator[None]:
+    """Say which settings to change where memory does not suffice, for a step or for reading its films.
+
+    Raises:
+        TrainingError: it does not suffice.
+    """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         # On a CPU torch says it in the message alone.
-        if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not known and "DefaultCPUAllocator" not in str(error):
             raise
         train = config.train
         knobs = [

@@ -4,12 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.config import Config
 from lrrg.pipelines.finetune.data import read_corpus
+from lrrg.pipelines.finetune.errors import TrainingError
 from lrrg.pipelines.finetune.loader import validation
 from lrrg.pipelines.finetune.model import ModelError, load
 from lrrg.pipelines.finetune.processor import Processor
@@ -133,3 +135,17 @@ def test_models_that_cannot_be_had_are_named(splits: Path, tmp_path: Path, monke
         with pytest.raises(ModelError, match=r"model\.path") as fault:
             load(adapter_on(Path(path)), corpus)
         assert fault.value.code == code
+
+
+def test_films_that_do_not_fit_into_memory_name_the_knobs(
+    splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A real refusal by the operating system, while films are laid out side by side."""
+
+    def hungry(processor: Processor, rows: object, **given: object) -> object:
+        return np.ones(2**46, np.uint8)
+
+    monkeypatch.setattr(Processor, "batch", hungry)
+    with pytest.raises(TrainingError, match=r"train\.batch_size.*images\.max_pixels") as caught:
+        run(splits, small(), tmp_path / "run")
+    assert caught.value.code == "out-of-memory"
