@@ -14,6 +14,7 @@ from ..benchmark.ladder import Aspect
 from ..benchmark.model_metrics import SCALES
 from ..benchmark.score import Row
 from .figures import draw
+from .finite import finite
 from .score import HEADLINE, Scores
 from .store import Store, write_parquet
 
@@ -97,14 +98,10 @@ def card(scores: Scores) -> dict[str, Any]:
         "options": asdict(scores.options),
         "manifest": {key: scores.manifest[key] for key in sorted(scores.manifest.keys() - {"files"})},
         "models": list(scores.models),
-        "endpoints": [_finite(each._asdict()) for each in scores.endpoints],
-        "headline": [_finite(row._asdict()) for row in scores.rows if row.metric in headline and row.track == "T5"],
+        "endpoints": [finite(each._asdict()) for each in scores.endpoints],
+        "headline": [finite(row._asdict()) for row in scores.rows if row.metric in headline and row.track == "T5"],
         "suppressed_cells": len(scores.sizes.keys() - scores.shown),
     }
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
 
 
 def markdown(scores: Scores) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from .errors import SettingsError
+from .finite import finite
 from .store.ask import Answer, ask, export
 
 SHOWN = 100
@@ -87,17 +87,8 @@ def _json(answer: Answer, stream: IO[str]) -> None:
         try:
             line = json.dumps(named, default=_plain, ensure_ascii=False, allow_nan=False)
         except ValueError:
-            line = json.dumps(_numbers(named), default=_plain, ensure_ascii=False, allow_nan=False)
+            line = json.dumps(finite(named), default=_plain, ensure_ascii=False, allow_nan=False)
         stream.write(line + "\n")
-
-
-def _numbers(value: Any) -> Any:
-    """JSON knows neither NaN nor infinity: they become null."""
-    if isinstance(value, dict):
-        return {name: _numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_numbers(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

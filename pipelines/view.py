@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from .finite import finite
+
 out = Console()
 err = Console(stderr=True)
 PLAIN_SECONDS = 10.0
@@ -90,9 +92,9 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def show(counts: Mapping[str, Any], as_json: bool) -> None:
-    """Print named values: one JSON line for a program, a table for a person."""
+    """Print named values: one JSON line for a program (NaN and infinities are null), a table for a person."""
     if as_json:
-        print(json.dumps(counts), flush=True)
+        print(json.dumps(finite(dict(counts)), allow_nan=False), flush=True)
     else:
         table(tuple(counts), [tuple(counts.values())])
 

@@ -127,8 +127,6 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
-    import json
-
     from .. import settings, view
     from ..explain import explain
     from ..places import film
@@ -139,7 +137,7 @@ def explain(
     def tell(step: str, found: dict[str, Any]) -> None:
         steps.append((step, found))
         if as_json:
-            typer.echo(json.dumps({"step": step, **found}))
+            view.show({"step": step, **found}, as_json)
         else:
             view.facts(step, found)
 
