@@ -112,6 +112,8 @@ def sources(
     """
     if python is None and (chexbert or radeval):
         raise SettingsError("--chexbert and --radeval run elsewhere: name the interpreter with --bridge-python")
+    if python is not None and not (chexbert or radeval):
+        raise SettingsError(f"--bridge-python {python}: nothing is asked of it; name --chexbert or --radeval too")
     if (judge is None) != (model is None):
         raise SettingsError("--llm-judge and --llm-judge-model go together")
     found: list[Source] = []

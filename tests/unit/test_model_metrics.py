@@ -113,6 +113,8 @@ def test_a_value_of_undeclared_scale_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_options_need_their_other_half_and_a_url_of_this_machine():
     with pytest.raises(SettingsError, match="--bridge-python"):
         sources(Path("chexbert.pth"), None, None, None, None)
+    with pytest.raises(SettingsError, match="--bridge-python python3: nothing is asked of it"):
+        sources(None, None, "python3", None, None)
     with pytest.raises(SettingsError, match="go together"):
         sources(None, None, None, "http://127.0.0.1:1/v1", None)
     with pytest.raises(RefusedURL):
