@@ -112,6 +112,7 @@ def test_temperatures_undo_overconfidence_and_leave_the_order():
     assert np.array_equal(cooled.probabilities.argmax(2), sharp.argmax(2))
     error, was = (ece(1 - p[:, 0, 0], grades[:, 0] > 0) for p in (cooled.probabilities, sharp))
     assert error < 0.03 < was
+    assert np.allclose(tempered(graded(grades, sharp), {}).probabilities, sharp, atol=1e-6), "nobody chose: as they are"
 
 
 def test_unknown_grades_count_nowhere_and_figures_are_right():

@@ -174,8 +174,8 @@ def temper(probabilities: Floats, temperature: float) -> Floats:
 
 
 def tempered(graded: Graded, found: dict[str, float]) -> Graded:
-    """The same views with every aspect at its temperature."""
-    each = [temper(graded.probabilities[:, k], found[aspect]) for k, aspect in enumerate(ASPECTS)]
+    """The same views with every aspect at its temperature; at 1 where no validation patient chose one."""
+    each = [temper(graded.probabilities[:, k], found.get(aspect, 1.0)) for k, aspect in enumerate(ASPECTS)]
     return graded._replace(probabilities=np.stack(each, 1))
 
 
