@@ -67,8 +67,8 @@ def judged_store(path: Path, *, duplicate: bool = False) -> Path:
     if duplicate:
         images_by_split = {row.official_split: index for index, row in enumerate(images)}
         one, other = images_by_split["train"], images_by_split["test"]
-        verdicts[one] = _verdict(images[one].image_id, "high", _fingerprint(verdicts[other]))
-        verdicts[other] = _verdict(images[other].image_id, "high", _fingerprint(verdicts[other]))
+        verdicts[one] = verdict(images[one].image_id, "high", _fingerprint(verdicts[other]))
+        verdicts[other] = verdict(images[other].image_id, "high", _fingerprint(verdicts[other]))
     recipe = build_recipe(reader=1, tools=TOOLS, policy=POLICY)
     with Store.open(path) as store:
         store.add_images(path.parent / "films", images)
@@ -111,10 +111,11 @@ def _add_study(
         )
         images.append(row)
         regime = rng.choices(["high", "borderline", "low"], [6, 2, 2 if view == "PA" else 5])[0]
-        verdicts.append(_verdict(image, regime, f"{rng.getrandbits(256):064x}"))
+        verdicts.append(verdict(image, regime, f"{rng.getrandbits(256):064x}"))
 
 
-def _verdict(image_id: str, regime: str, fingerprint: str) -> Verdict:
+def verdict(image_id: str, regime: str, fingerprint: str) -> Verdict:
+    """A verdict of the tools that the test policy puts into a regime."""
     measures = {"noise.haar": NOISE[regime]}
     reading = Reading("0" * 64, fingerprint, 1, "JPEG", 2544, 3056, 8, "equalised", "PA", (), measures, 1.0)
     return Verdict(image_id, "ok", reading=reading)

@@ -13,7 +13,7 @@ from lrrg.pipelines.export import CASES, MANIFEST
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.splits import _earliest, materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
-from lrrg.tests.judged import SPLITS, _verdict, judged_store
+from lrrg.tests.judged import SPLITS, judged_store, verdict
 
 FORMATS = ("parquet", "r2gen", "sharegpt")
 
@@ -141,7 +141,7 @@ def test_what_is_known_of_a_study_is_of_the_film_shown(database: Path, tmp_path:
         film = CatalogRow("0", "0.jpg", one["subject_id"], one["study_id"], "LATERAL", "test", 10, 10, "19000101")
         store.add_images(copy.parent / "films", [film])
         ((recipe, run),) = store.query("SELECT recipe_id, run_id FROM runs").rows
-        store.write([_verdict("0", "high", "")], recipe, run)
+        store.write([verdict("0", "high", "")], recipe, run)
         materialise(store, tmp_path / "after", ("parquet",), Spec())
     after = {case["case_id"]: case for case in read_parquet(tmp_path / "after" / CASES)}
     known = after[one["case_id"]]["covariates"]
