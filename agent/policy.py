@@ -224,9 +224,8 @@ def load(name_or_path: str | Path) -> Policy:
     Raises:
         PolicyError: no such policy, or not a valid one; the message says what is wrong where.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".json":
-        path = SHIPPED / f"{name_or_path}.json"
+    shipped = SHIPPED / f"{name_or_path}.json"
+    path = shipped if shipped.is_file() else Path(name_or_path)
     try:
         return Policy.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -123,10 +123,11 @@ def test_a_policy_that_contradicts_itself_is_refused(tmp_path, changes, complain
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_no_text_is_no_policy(tmp_path):
-    path = tmp_path / "film.json"
+@pytest.mark.parametrize("name", ["film.json", "film.dcm"])
+def test_a_file_that_is_no_text_is_no_policy(name: str, tmp_path):
+    path = tmp_path / name
     path.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(PolicyError, match=r"film\.json: not a policy"):
+    with pytest.raises(PolicyError, match=rf"{name}: not a policy"):
         load(path)
 
 
