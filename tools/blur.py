@@ -87,7 +87,7 @@ def reblur(film: Film) -> float | None:
     return float(np.sqrt(_median(slope_again[above] / slope[above], pixels)))
 
 
-def _median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
+def _median(values: NDArray[np.floating], weights: NDArray[np.number]) -> float:
     """Value up to which half of the weight lies."""
     order = np.argsort(values)
     cumulated = np.cumsum(weights[order], dtype=np.float64)

@@ -102,7 +102,8 @@ def bench_driver(settings: Settings, images: int) -> list[Driver]:
         with Store.open(db, read_only=True) as store:
             merged = store.query(_PROGRESS).rows
     return [
-        Driver(each + 1, *merged[each], run.peak("main", (each / 4, (each + 1) / 4))[0] / MEGA) for each in range(4)
+        Driver(each + 1, images, shards, run.peak("main", (each / 4, (each + 1) / 4))[0] / MEGA)
+        for each, (images, shards) in enumerate(merged)
     ]
 
 
