@@ -14,7 +14,7 @@ from ..benchmark.reports import Report, report
 
 _UNDONE_BY_EQUALISATION = "low_contrast"
 _CLEAN_SHARE = 0.45
-_SPLITS = ("train", "test", "train", "validate", "train", "test", "train", "train", "test", "train")
+_SPLITS = ("train", "test", "train", "validate", "train", "test", "train", "test", "train", "test")
 
 
 @dataclass(frozen=True)
