@@ -1,11 +1,12 @@
 """Hand-labelled films on disk: what calibration, policy fitting and the tool benchmark read."""
 
-import csv
 import hashlib
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from .adapters.base import table
 from .errors import SettingsError
 
 COLUMNS = ("file", "patient", "view", "apparent_quality")
@@ -45,24 +46,12 @@ def labelled_films(root: Path) -> list[LabelledFilm]:
     for path in sorted(root.rglob("*")):
         if path.is_file():
             by_name.setdefault(path.name, []).append(path)
-    films = [_film(row, by_name, manifest) for manifest in manifests for row in _rows(manifest)]
+    films = [_film(row, by_name, manifest) for manifest in manifests for row in table(manifest, *COLUMNS)]
     return sorted(films)
 
 
-def _rows(manifest: Path) -> list[dict[str, str]]:
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as stream:
-            lines = csv.DictReader(stream)
-            absent = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
-            if absent:
-                raise SettingsError(f"{manifest}: no column {', '.join(absent)}; it needs {', '.join(COLUMNS)}")
-            return [{name: line[name] or "" for name in COLUMNS} for line in lines]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(f"{manifest}: not a table in UTF-8 ({error}); save it as CSV again") from error
-
-
-def _film(row: dict[str, str], by_name: dict[str, list[Path]], manifest: Path) -> LabelledFilm:
-    name, label = row["file"], row["apparent_quality"]
+def _film(row: Mapping[str, str], by_name: dict[str, list[Path]], manifest: Path) -> LabelledFilm:
+    name, patient, view, label = (row[column] or "" for column in COLUMNS)  # a short line lacks its last cells
     paths = by_name.get(name, [])
     if not paths:
         raise SettingsError(f"{manifest}: {name} is listed but is not below {manifest.parent}")
@@ -71,4 +60,4 @@ def _film(row: dict[str, str], by_name: dict[str, list[Path]], manifest: Path) -
     if label not in LABELS:
         raise SettingsError(f"{manifest}: {name} is {label!r}; say {', '.join(LABELS[:-1])} or nothing")
     source = "".join(takewhile(str.isalpha, name))
-    return LabelledFilm(paths[0], source, row["patient"], row["view"], label)
+    return LabelledFilm(paths[0], source, patient, view, label)

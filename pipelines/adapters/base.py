@@ -140,7 +140,9 @@ def table(path: Location, *required: str) -> Iterator[Mapping[str, str]]:
                 raise DatasetError("missing-column", f"{path}: no column {', '.join(absent)}; is this the right file?")
             yield from reader
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError("bad-table", f"{path}: cannot be read to its end ({error}); download it again") from error
+        raise DatasetError(
+            "bad-table", f"{path}: cannot be read to its end ({error}); download or save it again"
+        ) from error
 
 
 def opened(path: Location) -> IO[str]:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -169,13 +169,26 @@ def _runs(db: Path, paths: Sequence[Path], settings: Settings) -> tuple[Cost, Co
     """Cost of a run on one film, which is nearly all start-up, and of the run on all others."""
     with Store.open(db) as store:
         store.add_images(paths[0].parent, [CatalogRow(path.stem, path.name) for path in paths])
-    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", settings.agent.policy]
-    command += ["--workers", str(settings.annotate.workers)]
-    runs = cost([*command, "--limit", "1"], os.environ), cost(command, os.environ)
-    for run in runs:
-        if run.exit_code:
-            raise SettingsError(f"the run under measurement ended with {run.exit_code}; its message is above")
-    return runs
+    command = annotating(db, settings.agent.policy, settings)
+    return measured([*command, "--limit", "1"], os.environ), measured(command, os.environ)
+
+
+def annotating(db: Path, policy: str, settings: Settings, engine: str = "local") -> list[str]:
+    """The command of a run that is to be measured."""
+    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", policy]
+    return [*command, "--engine", engine, "--workers", str(settings.annotate.workers)]
+
+
+def measured(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
+    """What a run cost.
+
+    Raises:
+        SettingsError: it failed.
+    """
+    found = cost(command, environment)
+    if found.exit_code:
+        raise SettingsError(f"the run under measurement ended with {found.exit_code}; its message is above")
+    return found
 
 
 def _parts(originals: Sequence[Path], paths: Sequence[Path], db: Path, settings: Settings) -> dict[str, float]:

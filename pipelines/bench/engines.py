@@ -1,9 +1,8 @@
 """`lrrg bench engines`: what a cluster's engine costs beside the local one, and how fast its one writer merges."""
 
 import os
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +11,12 @@ from typing import NamedTuple
 from ...agent.policy import load
 from ..annotate import recipe_of
 from ..bench_sql import fill
-from ..errors import SettingsError
 from ..recipe import begin_run
 from ..records import CatalogRow
 from ..settings import Settings
 from ..store import Store, shard_files
-from .annotate import COMMAND, MEGA, draw_films, link_films
-from .processes import Cost, cost
+from .annotate import MEGA, annotating, draw_films, link_films, measured
+from .processes import Cost
 
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""
@@ -98,7 +96,7 @@ def bench_driver(settings: Settings, images: int) -> list[Driver]:
         with Store.open(db) as store:
             store.add_images(Path(scratch), [])
             fill(store, recipe_of(policy), images)
-        run = _run(_command("ray", db, str(other), settings), _alone())
+        run = measured(annotating(db, str(other), settings, "ray"), _alone())
         with Store.open(db, read_only=True) as store:
             merged = store.query(_PROGRESS).rows
     return [
@@ -160,21 +158,9 @@ def _runs(engine: str, db: Path, paths: Sequence[Path], settings: Settings) -> t
     with Store.open(db) as store:
         store.add_images(paths[0].parent, [CatalogRow(path.stem, path.name) for path in paths])
     workers = str(settings.annotate.workers)
-    command = _command(engine, db, settings.agent.policy, settings)
-    return _run([*command, "--limit", workers], _alone()), _run(command, _alone())
-
-
-def _command(engine: str, db: Path, policy: str, settings: Settings) -> list[str]:
-    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", policy]
-    return [*command, "--engine", engine, "--workers", str(settings.annotate.workers)]
+    command = annotating(db, settings.agent.policy, settings, engine)
+    return measured([*command, "--limit", workers], _alone()), measured(command, _alone())
 
 
 def _alone() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-
-
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
-    found = cost(command, environment)
-    if found.exit_code:
-        raise SettingsError(f"the run under measurement ended with {found.exit_code}; its message is above")
-    return found

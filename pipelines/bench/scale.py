@@ -5,7 +5,6 @@ import math
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from ..scale.simulate import Forecast, Hardware, cluster_run, local_run
 from ..settings import ReadSettings, Settings
 from ..store import ShardWriter, Store
 from ..worker import read
-from .annotate import COMMAND, draw_films, link_films
+from .annotate import annotating, draw_films, link_films
 from .idle import IdleClock
 
 SAMPLE = 24
@@ -210,10 +209,8 @@ def _run(
     paths = link_films(films, db.with_suffix(".films"), images)
     with _database(db, paths, settings):
         pass
-    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", settings.agent.policy]
-    command += ["--engine", engine, "--workers", str(settings.annotate.workers)]
     with IdleClock() as clock:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL)
+        done = subprocess.run(annotating(db, settings.agent.policy, settings, engine), stdout=subprocess.DEVNULL)
     if done.returncode:
         raise SettingsError(f"the {engine} run under measurement ended with {done.returncode}; its message is above")
     return clock.seconds, clock.wall
