@@ -199,7 +199,7 @@ def test_tables_without_any_image_are_an_error(tmp_path: Path, root: Path):
 def test_a_cut_off_or_wrong_table_is_an_error_that_names_it(root: Path):
     whole = (root / mimic.SPLIT).read_bytes()
     (root / mimic.SPLIT).write_bytes(whole[:-12])
-    with pytest.raises(DatasetError, match=r"split\.csv\.gz.*download it again") as error:
+    with pytest.raises(DatasetError, match=r"split\.csv\.gz.*download or save it again") as error:
         mimic.read(root, None, quiet)
     assert error.value.code == "bad-table"
     write_table(root / mimic.SPLIT, "dicom_id,split", f"{ONE},val")
