@@ -148,9 +148,11 @@ def compare(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="TOML", help="rows, sizes and seeds (default: the shipped ones)")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="runs at once (default: one a core)")] = None,
     as_json: Json = False,
 ) -> None:
     """Train every strategy at equal compute on synthetic films and say which withstands bad ones, with intervals."""
+    from .. import settings
     from ..extras import require
     from ..view import progress, show, table
 
@@ -159,7 +161,7 @@ def compare(
     from ..finetune.compare.study import Study
     from ..finetune.compare.table import SCORES, by_row
 
-    lines = Study(read_comparison(config or SHIPPED), out, progress).run()
+    lines = Study(read_comparison(config or SHIPPED), out, progress).run(workers or settings.load().annotate.workers)
     if as_json:
         for line in lines:
             show(line._asdict(), as_json)

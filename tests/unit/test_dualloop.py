@@ -5,70 +5,25 @@ from typing import Any
 
 import pytest
 import torch
-from lrrg.pipelines.finetune.config import StrategySection, parse
+from lrrg.pipelines.finetune.config import parse
 from lrrg.pipelines.finetune.dualloop import Strategy
 from lrrg.pipelines.finetune.gradients import Objective
 from lrrg.pipelines.finetune.vectors import cosine
-from torch import nn
-
-SIZE = 7
-ALPHA, SHARE, PENALTY = 0.1, 0.4, 0.3
-
-
-class Bowl(nn.Module):
-    """Half the squared distance to a centre in a metric, over two parameters of different shapes."""
-
-    def __init__(self, seed: int = 0):
-        super().__init__()
-        start = torch.Generator().manual_seed(seed)
-        self.first = nn.Parameter(torch.randn(3, 1, generator=start, dtype=torch.float64))
-        self.second = nn.Parameter(torch.randn(SIZE - 3, generator=start, dtype=torch.float64))
-
-    def forward(self, metric: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-        away = torch.cat([self.first.flatten(), self.second]) - centre
-        return away @ metric @ away / 2
-
-
-def loss(call: Any, batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, float]:
-    return call(*batch), 1.0
-
-
-def batch(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    made = torch.Generator().manual_seed(seed)
-    root = torch.randn(SIZE, SIZE, generator=made, dtype=torch.float64)
-    metric = root @ root.T / SIZE + torch.eye(SIZE, dtype=torch.float64) / 2
-    return metric, torch.randn(SIZE, generator=made, dtype=torch.float64)
-
-
-HIGH, LOW = batch(1), batch(2)
-
-
-def flat(parts: list[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([part.detach().flatten() for part in parts])
-
-
-def options(**given: Any) -> StrategySection:
-    return StrategySection(**{"name": "dual_loop", "reach": "gradient", "alpha": ALPHA, **given})
-
-
-def gradient(bowl: nn.Module, share: float = SHARE, high: Any = (HIGH,), low: Any = (LOW,), **given: Any):
-    Strategy(Objective(bowl, loss), options(**given), share).step(high, low)
-    return flat([parameter.grad for parameter in bowl.parameters()])
-
-
-def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return float((ours - theirs).norm() / theirs.norm())
-
-
-def closed_form(bowl: Bowl, penalty: float) -> torch.Tensor:
-    place = flat(list(bowl.parameters()))
-    (high, high_centre), (low, low_centre) = HIGH, LOW
-    u = high @ (place - high_centre)
-    v = low @ (place - ALPHA * u - low_centre)
-    product, c = u.norm() * v.norm(), u @ v / (u.norm() * v.norm())
-    by_u, by_v = v / product - c * u / u.norm() ** 2, u / product - c * v / v.norm() ** 2
-    rest = SHARE * v - penalty * low @ by_v
-    return (1 - SHARE) * u + rest - high @ (ALPHA * rest + penalty * by_u)
+from lrrg.tests.quadratics import (
+    ALPHA,
+    HIGH,
+    LOW,
+    PENALTY,
+    SHARE,
+    SIZE,
+    Bowl,
+    apart,
+    batch,
+    flat,
+    gradient,
+    loss,
+    options,
+)
 
 
 @pytest.mark.parametrize(
@@ -234,93 +189,6 @@ def test_micro_batches_are_one_batch():
     split = gradient(Bowl(), high=[HIGH, more], mode="finite_difference", consistency=PENALTY)
     whole = gradient(Bowl(), high=[(mean_of_both, centre)], mode="finite_difference", consistency=PENALTY)
     assert apart(split, whole) < 1e-9
-
-
-def test_pcgrad_leaves_agreeing_gradients_and_parts_opposed_ones():
-    bowl = Bowl()
-    opposite = (HIGH[0], 2 * flat(list(bowl.parameters())) - HIGH[1])  # its gradient is the other's, turned round
-    assert gradient(Bowl(), name="pcgrad", high=[HIGH], low=[opposite]).norm() < 1e-12
-    agreeing = gradient(Bowl(), name="pcgrad", high=[HIGH], low=[HIGH])
-    assert apart(agreeing, gradient(Bowl(), name="sft_balanced", high=[HIGH], low=[HIGH])) < 1e-12
-    u, v = (gradient(Bowl(), 0.5, [side], [side], name="sft_balanced") for side in (HIGH, LOW))
-    found = gradient(Bowl(), 0.5, name="pcgrad")
-    if u @ v < 0:
-        u, v = u - (u @ v) / (v @ v) * v, v - (u @ v) / (u @ u) * u
-    assert apart(found, (u + v) / 2) < 1e-12
-
-
-def test_group_dro_weights_follow_the_exponentiated_gradient():
-    """Three steps by hand, multiplied up from the first weights; the gradient has the weights just moved."""
-    bowl, rate = Bowl(), 0.3
-    strategy = Strategy(Objective(bowl, loss), options(name="group_dro", weight_rate=rate), SHARE)
-    losses = torch.stack([bowl(*HIGH).detach(), bowl(*LOW).detach()])
-    u, v = (gradient(Bowl(), 0.5, [side], [side], name="sft_balanced") for side in (HIGH, LOW))
-    for step in range(1, 4):
-        found = strategy.step([HIGH], [LOW])
-        raised = torch.tensor([1 - SHARE, SHARE], dtype=torch.float64) * torch.exp(step * rate * losses)
-        share = float(raised[1] / raised.sum())
-        assert apart(flat([parameter.grad for parameter in bowl.parameters()]), (1 - share) * u + share * v) < 1e-12
-        assert float(found["loss"]) == pytest.approx(float((1 - share) * losses[0] + share * losses[1]))
-    assert (share > SHARE) == bool(losses[1] > losses[0])  # the worse regime counts more
-    resumed = Strategy(Objective(bowl, loss), options(name="group_dro", weight_rate=rate), SHARE)
-    resumed.load_state_dict(copy.deepcopy(strategy.state_dict()))
-    for each in (strategy, resumed):
-        each.step([HIGH], [LOW])
-    assert torch.equal(resumed.weights, strategy.weights)
-
-
-@pytest.mark.parametrize("given", [
-    {"name": "group_dro", "weight_rate": 0.0},
-    {"name": "momentum_sam", "ascent": 0.0},
-])  # fmt: skip
-def test_comparators_without_their_own_step_are_balanced_fine_tuning_bit_for_bit(given: dict[str, Any]):
-    ends: list[torch.Tensor] = []
-    for each in ({"name": "sft_balanced"}, given):
-        bowl = Bowl()
-        optimizer = torch.optim.AdamW(bowl.parameters(), lr=0.1)
-        strategy = Strategy(Objective(bowl, loss), options(**each), SHARE, optimizer)
-        for _ in range(4):
-            strategy.step([HIGH], [LOW])
-            optimizer.step()
-        ends.append(flat(list(bowl.parameters())))
-    assert torch.equal(*ends)
-
-
-def test_momentum_sam_takes_the_gradient_away_from_the_weights():
-    """On quadratics the gradient there is the one here and the Hessian times the way there."""
-    bowl, radius = Bowl(), 0.3
-    optimizer = torch.optim.AdamW(bowl.parameters(), lr=0.1, weight_decay=0.0)
-    strategy = Strategy(Objective(bowl, loss), options(name="momentum_sam", ascent=radius), SHARE, optimizer)
-    strategy.step([HIGH], [LOW])
-    assert torch.equal(flat([p.grad for p in bowl.parameters()]), gradient(Bowl(), name="sft_balanced"))
-    optimizer.step()
-    momentum = flat([optimizer.state[parameter]["exp_avg"] for parameter in bowl.parameters()])
-    here = copy.deepcopy(bowl)
-    before = flat(list(bowl.parameters())).clone()
-    strategy.step([HIGH], [LOW])
-    assert torch.equal(flat(list(bowl.parameters())), before)
-    hessian = (1 - SHARE) * HIGH[0] + SHARE * LOW[0]
-    expected = gradient(here, name="sft_balanced") - hessian @ momentum * radius / momentum.norm()
-    assert apart(flat([parameter.grad for parameter in bowl.parameters()]), expected) < 1e-12
-
-
-def test_fish_goes_part_of_the_way_of_its_inner_steps():
-    ends: list[torch.Tensor] = []
-    for order in ((HIGH, LOW), (LOW, HIGH)):
-        bowl = Bowl()
-        inner = torch.optim.SGD(bowl.parameters(), lr=ALPHA)
-        for side in order:
-            inner.zero_grad()
-            bowl(*side).backward()
-            inner.step()
-        ends.append(flat(list(bowl.parameters())))
-    bowl = Bowl()
-    start = flat(list(bowl.parameters())).clone()
-    optimizer = torch.optim.SGD(bowl.parameters(), lr=ALPHA)
-    Strategy(Objective(bowl, loss), options(name="fish", meta_rate=0.25), optimizer=optimizer).step([HIGH], [LOW])
-    assert all(parameter.grad is None for parameter in bowl.parameters())  # nothing is left for the optimizer to do
-    gone = flat(list(bowl.parameters())) - start
-    assert min(apart(gone, 0.25 * (end - start)) for end in ends) < 1e-12
 
 
 def test_anchor_looks_ahead_along_the_running_mean():

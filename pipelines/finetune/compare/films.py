@@ -1,5 +1,6 @@
 """Thumbnails of synthetic chests with short reports, and the ways they are spoilt."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ def films(name: str, first: int, number: int, cache: Path, advance: Advance) -> 
             drawn.append((phantom(seed, height=HEIGHT, findings=shown).stored >> 4).astype(np.uint8))
             advance()
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, grey=np.stack(drawn))
+        partial = path.with_name(f"{path.stem}-{os.getpid()}.partial.npz")  # another process may draw the same films
+        np.savez(partial, grey=np.stack(drawn))
+        partial.rename(path)
     with np.load(path) as stored:
         return Films(stored["grey"], reports, [f"{name}{seed}" for seed in range(first, first + number)])
 

@@ -1,33 +1,28 @@
 """The whole experiment: start, learning rates, runs; each result is a file, so that a stopped one goes on."""
 
-import hashlib
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import cache, cached_property
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache, cached_property, partial
+from itertools import chain, takewhile
+from multiprocessing import get_context
 from pathlib import Path
-
-import torch
+from typing import Literal
 
 from ...errors import SettingsError
 from ...view import Advance
-from ..processor import Batch
-from .cell import Bench
-from .config import Comparison, Law, RowSection
-from .films import NORMAL, films
+from .config import Comparison, RowSection
+from .films import NORMAL
+from .runs import Run, Runs
 from .table import Line, Scores, score, table
-from .task import Data, shown, tested, watched
 
-FIRST = {"start": 0, "test": 100_000, "validate": 200_000}
-"""Seed of the first film of each set; no film is in two."""
-RUNS, APART = 1_000_000, 10_000
-"""Seed of the first film of the first run, and how far apart runs are."""
 FIRST_RUNS = 3
 """Runs that every row has before any row has more."""
 START, NORMALS = "start, not fine-tuned", "no disease, always"
 """Rows without runs: what fine-tuning starts from, and what a model that sees nothing would score."""
 Show = Callable[[str, int | None], AbstractContextManager[Advance]]
+Way = Literal["validate", "test"]
 
 
 class Study:
@@ -39,30 +34,61 @@ class Study:
         Raises:
             SettingsError: `out` holds results of another experiment. Rows may come and go, all else must agree.
         """
-        torch.set_num_threads(1)  # tiny models: several threads only wait for each other
         self.comparison, self.out, self._progress = comparison, out, progress
         self._claim()
-        sizes = {"start": comparison.films.start, "test": comparison.films.test, "validate": comparison.films.validate_}
-        with progress("films", sum(sizes.values())) as advance:
-            self.films = {name: films(name, FIRST[name], number, out, advance) for name, number in sizes.items()}
-        with progress("clean start", comparison.pretrain.steps) as advance:
-            self.bench = Bench(comparison, self.films["start"], out, advance)
+        films, steps = comparison.films, comparison.pretrain.steps
+        with progress("films and clean start", films.start + films.test + films.validate_ + steps) as advance:
+            self._runs = Runs(comparison, out, advance)
 
-    def run(self) -> list[Line]:
-        """Row by row its learning rate and first runs, then all other runs: a stopped experiment has a bit of all."""
-        run, rows = self.comparison.run, self.comparison.rows
-        tuning = len(run.learning_rates) * len(run.tuning_seeds) if len(run.learning_rates) > 1 else 0
-        with self._progress("runs", len(rows) * (tuning + len(run.seeds))) as advance:
-            rates: dict[str, float] = {}
-            for seeds in (run.seeds[:FIRST_RUNS], run.seeds[FIRST_RUNS:]):
-                for row in sorted(rows, key=lambda row: row.name != self.comparison.baseline):
-                    if row.name not in rates:
-                        rates[row.name] = self._rate(row, advance)
-                    for seed in seeds:
-                        self._cell(row, seed, rates[row.name])
-                        advance()
-                    self._write_table()
+    def run(self, workers: int) -> list[Line]:
+        """Learning rates, then the first runs of every row, then all other runs: a stopped experiment has a bit of all.
+
+        Args:
+            workers: processes that train at once, each on one core.
+        """
+        plan, rows = self.comparison.run, self._rows
+        tuned = [Run(row, seed, rate) for row in rows for rate in self._grid for seed in plan.tuning_seeds]
+        with self._progress("runs", len(tuned) + len(rows) * len(plan.seeds)) as advance, _processes(workers) as pool:
+            for _ in self._done(pool, "validate", tuned):
+                advance()
+            rates = {row.name: self._rate(row) for row in rows}
+            seeds = plan.seeds[:FIRST_RUNS], plan.seeds[FIRST_RUNS:]
+            runs = [Run(row, seed, rates[row.name]) for some in seeds for row in rows for seed in some]
+            for _ in self._done(pool, "test", runs):
+                advance()
+                self._write_table()
         return self.table()
+
+    def _done(self, pool: Executor, way: Way, runs: Sequence[Run]) -> Iterator[None]:
+        """Do the runs whose files are missing; the others count as done at once."""
+        missing = [run for run in runs if not self._file(run, way).is_file()]
+        there: list[None] = [None] * (len(runs) - len(missing))
+        return chain(there, pool.map(partial(_do, self.comparison, self.out, way), missing))
+
+    def _file(self, run: Run, way: Way) -> Path:
+        return self.out / "runs" / (run.validated if way == "validate" else run.predictions)
+
+    @property
+    def _rows(self) -> list[RowSection]:
+        """The row that most others are compared with comes first."""
+        return sorted(self.comparison.rows, key=lambda row: row.name != self.comparison.baseline)
+
+    @property
+    def _grid(self) -> tuple[float, ...]:
+        """Learning rates to choose from."""
+        rates = self.comparison.run.learning_rates
+        return rates if len(rates) > 1 else ()
+
+    def _rate(self, row: RowSection) -> float:
+        """The learning rate with the least loss on validate, over clean, low and held-out defects alike."""
+        if not self._grid:
+            return self.comparison.run.learning_rates[0]
+        return min(self._grid, key=lambda rate: self._validated(row, rate))
+
+    def _validated(self, row: RowSection, rate: float) -> float:
+        runs = [Run(row, seed, rate) for seed in self.comparison.run.tuning_seeds]
+        losses = [json.loads(self._file(run, "validate").read_text(encoding="utf-8")).values() for run in runs]
+        return sum(sum(each) / len(each) for each in losses)
 
     def _write_table(self) -> None:
         """What there is so far: a stopped experiment has a table of its finished rows."""
@@ -79,24 +105,24 @@ class Study:
         return table({name: each for name, each in scores.items() if opponents[name] in scores}, opponents)
 
     def _finished(self, row: RowSection) -> list[Scores]:
-        paths = [self._path(row, seed) for seed in self.comparison.run.seeds]
-        return [self._scored(path) for path in takewhile(Path.is_file, paths)]
+        runs = [Run(row, seed, self._rate(row)) for seed in self.comparison.run.seeds]
+        return [self._scored(run) for run in takewhile(lambda run: self._file(run, "test").is_file(), runs)]
 
     @cached_property
     def _floors(self) -> dict[str, Scores]:
-        start = self.bench.fresh().eval()
-        test = self.films["test"]
-        written = {name: self.bench.write(start, batches) for name, batches in self._asked.items()}
+        start, test = self._runs.bench.fresh().eval(), self._runs.films["test"]
+        written = self._runs.written(start)
         normal = {name: [NORMAL] * len(texts) for name, texts in written.items()}
-        return {START: score(test, written, self._losses(start)), NORMALS: score(test, normal, {})}
+        return {START: score(test, written, self._runs.losses(start)), NORMALS: score(test, normal, {})}
 
     @cache  # noqa: B019 - one study a process, and a score is small
-    def _scored(self, path: Path) -> Scores:
+    def _scored(self, run: Run) -> Scores:
         found: dict[str, list[str]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in self._file(run, "test").read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             found.setdefault(record["condition"], []).append(record["text"])
-        return score(self.films["test"], found, json.loads(_losses_of(path).read_text(encoding="utf-8")))
+        losses = (self.out / "runs" / run.losses).read_text(encoding="utf-8")
+        return score(self._runs.films["test"], found, json.loads(losses))
 
     def _claim(self) -> None:
         path = self.out / "comparison.json"
@@ -107,78 +133,26 @@ class Study:
         (self.out / "runs").mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(said, indent=1), encoding="utf-8")
 
-    def _path(self, row: RowSection, seed: int, rate: float | None = None) -> Path:
-        said = row.model_dump(exclude={"name", "against"})
-        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
-        suffix = "predictions.jsonl" if rate is None else f"{rate:g}.json"
-        return self.out / "runs" / f"{digest}-seed{seed}.{suffix}"
 
-    @cache  # noqa: B019 - one study a process, and a run's thumbnails are small
-    def _data(self, seed: int) -> Data:
-        said = self.comparison.films
-        found = films(f"run{seed}", RUNS + APART * seed, said.high + said.low, self.out, lambda *_, **__: None)
-        return Data(found, self.comparison, self.bench.processor, seed)
-
-    def _rate(self, row: RowSection, advance: Advance) -> float:
-        """The learning rate with the least loss on validate, over clean, low and held-out defects alike."""
-        rates = self.comparison.run.learning_rates
-        if len(rates) == 1:
-            return rates[0]
-        losses: dict[float, float] = {}
-        for rate in rates:
-            losses[rate] = 0.0
-            for seed in self.comparison.run.tuning_seeds:
-                path = self._path(row, seed, rate)
-                if not path.is_file():
-                    model = self.bench.run(row, self._data(seed), seed, rate)
-                    path.write_text(json.dumps(self._validated(model, row.law)), encoding="utf-8")
-                found = json.loads(path.read_text(encoding="utf-8"))
-                losses[rate] += sum(found.values()) / len(found)
-                advance()
-        return min(losses, key=losses.__getitem__)
-
-    def _validated(self, model: torch.nn.Module, law: Law) -> dict[str, float]:
-        return {name: self.bench.loss(model, batch) for name, batch in self._watched(law).items()}
-
-    def _cell(self, row: RowSection, seed: int, rate: float) -> None:
-        path = self._path(row, seed)
-        if path.is_file():
-            return
-        model = self.bench.run(row, self._data(seed), seed, rate)
-        test = self.films["test"]
-        lines: list[str] = []
-        for name, batches in self._asked.items():
-            texts = self.bench.write(model, batches)
-            lines += [
-                json.dumps({"model": row.name, "condition": name, "key": key, "text": text, "rate": rate})
-                for key, text in zip(test.keys, texts, strict=True)
-            ]
-        _losses_of(path).write_text(json.dumps(self._losses(model)), encoding="utf-8")
-        partial = path.with_suffix(".partial")
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.rename(path)
-
-    @cached_property
-    def _asked(self) -> dict[str, list[Batch]]:
-        """The test films in every condition."""
-        test = self.films["test"]
-        return {name: self.bench.asked(grey) for name, grey in shown(test, tested(test)).items()}
-
-    @cached_property
-    def _answered(self) -> dict[str, Batch]:
-        """The same films with their true reports."""
-        test = self.films["test"]
-        return {name: self.bench.answered(grey, test.reports) for name, grey in shown(test, tested(test)).items()}
-
-    def _losses(self, model: torch.nn.Module) -> dict[str, float]:
-        return {name: self.bench.loss(model, batch) for name, batch in self._answered.items()}
-
-    @cache  # noqa: B019 - one study a process
-    def _watched(self, law: Law) -> dict[str, Batch]:
-        films = self.films["validate"]
-        pictures = shown(films, watched(films, law))
-        return {name: self.bench.answered(grey, films.reports) for name, grey in pictures.items()}
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    """Processes for runs; what has not begun when the experiment is stopped is left for the next time."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _losses_of(predictions: Path) -> Path:
-    return predictions.with_name(predictions.name.replace("predictions.jsonl", "losses.json"))
+def _do(comparison: Comparison, out: Path, way: Way, run: Run) -> None:
+    runs = _here(comparison, out)
+    if way == "validate":
+        runs.validate(run)
+    else:
+        runs.test(run)
+
+
+@cache
+def _here(comparison: Comparison, out: Path) -> Runs:
+    """What this process has read before its first run."""
+    return Runs(comparison, out, lambda *_, **__: None)
