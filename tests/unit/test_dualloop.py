@@ -26,6 +26,17 @@ from lrrg.tests.quadratics import (
 )
 
 
+def closed_form(bowl: Bowl, penalty: float) -> torch.Tensor:
+    place = flat(list(bowl.parameters()))
+    (high, high_centre), (low, low_centre) = HIGH, LOW
+    u = high @ (place - high_centre)
+    v = low @ (place - ALPHA * u - low_centre)
+    product, c = u.norm() * v.norm(), u @ v / (u.norm() * v.norm())
+    by_u, by_v = v / product - c * u / u.norm() ** 2, u / product - c * v / v.norm() ** 2
+    rest = SHARE * v - penalty * low @ by_v
+    return (1 - SHARE) * u + rest - high @ (ALPHA * rest + penalty * by_u)
+
+
 @pytest.mark.parametrize(
     ("given", "penalty"),
     [
