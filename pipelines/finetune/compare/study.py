@@ -63,7 +63,8 @@ class Study:
         """Do the runs whose files are missing; the others count as done at once."""
         missing = [run for run in runs if not self._file(run, way).is_file()]
         there: list[None] = [None] * (len(runs) - len(missing))
-        return chain(there, pool.map(partial(_do, self.comparison, self.out, way), missing))
+        told = self.comparison.model_dump_json(by_alias=True)
+        return chain(there, pool.map(partial(_do, told, self.out, way), missing))
 
     def _file(self, run: Run, way: Way) -> Path:
         return self.out / "runs" / (run.validated if way == "validate" else run.predictions)
@@ -144,8 +145,8 @@ def _processes(workers: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _do(comparison: Comparison, out: Path, way: Way, run: Run) -> None:
-    runs = _here(comparison, out)
+def _do(told: str, out: Path, way: Way, run: Run) -> None:
+    runs = _here(told, out)
     if way == "validate":
         runs.validate(run)
     else:
@@ -153,6 +154,6 @@ def _do(comparison: Comparison, out: Path, way: Way, run: Run) -> None:
 
 
 @cache
-def _here(comparison: Comparison, out: Path) -> Runs:
+def _here(told: str, out: Path) -> Runs:
     """What this process has read before its first run."""
-    return Runs(comparison, out, lambda *_, **__: None)
+    return Runs(Comparison.model_validate_json(told), out, lambda *_, **__: None)
