@@ -10,6 +10,7 @@ from .corpus import POSITIVE, Labeler
 from .findings import FINDINGS, NO_FINDING
 
 CONSTANT, TEMPLATE, RETRIEVAL = "floor_constant_normal", "floor_template", "floor_retrieval"
+PRIOR = "floor_prior"
 NORMAL = "The lungs are clear. There is no pleural effusion or pneumothorax. The heart size is normal."
 SENTENCES = {
     "Atelectasis": "There is bibasilar atelectasis.",
@@ -29,7 +30,10 @@ SENTENCES = {
 
 
 def floors(cases: Sequence[Case], fingerprints: Mapping[str, str], label: Labeler) -> dict[str, list[str]]:
-    """Reports of the three floors for the scored cases, learned from the training cases alone.
+    """Reports of the floors for the scored cases, learned from the training cases alone.
+
+    `floor_prior` repeats the report of the patient's preceding examination, which a model is told as well; where there
+    is none it is the constant.
 
     Args:
         cases: of the whole benchmark.
@@ -50,6 +54,7 @@ def floors(cases: Sequence[Case], fingerprints: Mapping[str, str], label: Labele
         CONSTANT: [constant] * len(scored),
         TEMPLATE: [by_view.get(case.view, NORMAL) for case in scored],
         RETRIEVAL: [nearest.get(case.image_id, constant) for case in scored],
+        PRIOR: [case.prior or constant for case in scored],
     }
 
 

@@ -26,6 +26,7 @@ class Case:
         defect: synthetic defect, empty for natural films.
         severity: of the synthetic defect, 1 … 5; 0 for natural films.
         pair: the twin pair of T2 or T3 this case is a member of, empty otherwise.
+        prior: report of the patient's preceding examination, empty where there is none.
         covariates: what is known of the study and may confound quality with illness, by name.
     """
 
@@ -42,6 +43,7 @@ class Case:
     defect: str = ""
     severity: int = 0
     pair: str = ""
+    prior: str = ""
     covariates: Mapping[str, float] = field(default_factory=dict)
 
     @property

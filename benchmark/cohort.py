@@ -26,6 +26,21 @@ class LabelledImage:
 
 
 @dataclass(frozen=True)
+class Examination:
+    """One of a patient's studies with its report, judged or not: what may have come before another.
+
+    Attributes:
+        time: of its first film.
+        report: what a later report may be told of it.
+    """
+
+    study_id: str
+    subject_id: str
+    time: datetime
+    report: str
+
+
+@dataclass(frozen=True)
 class Study:
     """What is known of one study beside its films.
 

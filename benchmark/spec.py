@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Spec:
             call a supine and any frontal film.
         holdout: fraction of train patients kept aside for evaluation, half of it patients with a low-quality film.
         pair_days: largest distance of the two studies of a within-patient pair, in days.
+        prior_hours: an examination whose report a case is told began more than so many hours earlier: what was taken
+            together may have been dictated together, and one text under two numbers would tell the target.
         synthetic: defects of the synthetic track; empty takes every one of the ladder that has degrees.
         seed: of the hold-out and of splits that no data set publishes.
     """
@@ -27,6 +29,7 @@ class Spec:
     projections: tuple[str, ...] = ("PA", "AP", "AP_HORIZONTAL", "FRONTAL")
     holdout: float = 0.05
     pair_days: float = 7.0
+    prior_hours: float = 1.0
     synthetic: tuple[str, ...] = ()
     seed: str = "lrrg-v1"
 

@@ -47,6 +47,7 @@ COLUMNS = {
     "history": "VARCHAR",
     "technique": "VARCHAR",
     "comparison": "VARCHAR",
+    "prior": "VARCHAR",
     "covariates": "MAP(VARCHAR, DOUBLE)",
 }
 
@@ -149,6 +150,7 @@ def _row(case: Case, benchmark: Materialised) -> dict[str, Any]:
         "pair": case.pair,
         "reference": case.reference,
         **{name: report[name] for name in CONTEXT},
+        "prior": case.prior or None,
         "covariates": dict(sorted(case.covariates.items())),
     }
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from .. import prompts
 
-PROMPT = "report.v2"
+PROMPT = "report.v3"
 CONTEXT = ("indication", "history", "technique", "comparison")
 
 
@@ -20,8 +20,8 @@ def ask(row: Mapping[str, Any], section: str, prompt: prompts.Prompt) -> Questio
     """The question about one case.
 
     Args:
-        row: of `cases.parquet`: its view, the views of the study's other films, and context; what a study lacks is
-            said to be not given.
+        row: of `cases.parquet`: its view, the views of the study's other films, context, and the preceding examination's
+            report; what a study lacks is said to be not given.
         section: the section to be written (`findings`).
         prompt: a released report prompt, of any version: each is told what it asks for.
     """
@@ -30,6 +30,7 @@ def ask(row: Mapping[str, Any], section: str, prompt: prompts.Prompt) -> Questio
         "view": row["view"],
         "other_views": ", ".join(row.get("other_views") or ()),
         **{name: _plain(row[name]) for name in CONTEXT},
+        "prior": _plain(row.get("prior")),
     }
     return Question(prompt.system, prompt.fill({name: told[name] for name in prompt.variables}))
 

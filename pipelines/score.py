@@ -187,6 +187,7 @@ def _case(row: Mapping[str, Any]) -> Case:
         aspects=tuple(row["aspects"]),
         severity=row["severity"],
         pair=row["pair"],
+        prior=row.get("prior") or "",
         covariates=row["covariates"],
     )
 

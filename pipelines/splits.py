@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmark.cases import Case
-from ..benchmark.cohort import LabelledImage, Study
+from ..benchmark.cohort import Examination, LabelledImage, Study
 from ..benchmark.findings import FINDINGS, NO_FINDING, SUBSETS
 from ..benchmark.labeler import label
 from ..benchmark.ladder import read_ladder
 from ..benchmark.leaks import check_films
 from ..benchmark.metrics import positives
+from ..benchmark.priors import with_priors
 from ..benchmark.spec import Spec
 from ..benchmark.tracks import build, primary
 from .errors import SettingsError
@@ -77,12 +78,13 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
         raise SettingsError(f"no judged film is frontal by the catalog's view position ({', '.join(spec.projections)})")
     # Before anything is left out: a film without a report can still be another patient's duplicate.
     check_films(films)
-    studies = _studies(_shown(images, films, spec), reports, rows(store, DATES), spec)
+    dates = rows(store, DATES)
+    studies = _studies(_shown(images, films, spec), reports, dates, spec)
     if not studies:
         raise SettingsError(f"no judged study has a report with a {spec.target} section; catalog the reports too")
     ladder = read_ladder()
     defects = spec.synthetic or tuple(name for name, defect in ladder.defects.items() if defect.ordered)
-    cases = build(films, studies, spec, defects)
+    cases = with_priors(build(films, studies, spec, defects), _examinations(reports, dates, spec), spec)
     exported = export(
         Materialised(
             cases=cases,
@@ -200,6 +202,23 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, first: 
             "megapixels": float(image["megapixels"] or 0),
         },
     )
+
+
+def _examinations(
+    reports: Mapping[str, Mapping[str, Any]], dates: list[dict[str, Any]], spec: Spec
+) -> list[Examination]:
+    """Dated examinations of named patients, with the section to be generated or, for want of it, the impression."""
+    patients = {image["study_id"]: image["subject_id"] for image in dates if image["subject_id"]}
+    return [
+        Examination(study_id, patients[study_id], time, said)
+        for study_id, time in _earliest(dates, "study_id").items()
+        if study_id in patients and (said := _said(reports.get(study_id), spec))
+    ]
+
+
+def _said(report: Mapping[str, Any] | None, spec: Spec) -> str:
+    sections = (report[spec.target], report["impression"]) if report else ()
+    return next((text.strip() for text in sections if text and text.strip()), "")
 
 
 def _time(image: Mapping[str, Any]) -> datetime | None:

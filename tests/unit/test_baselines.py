@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
-from lrrg.benchmark.baselines import CONSTANT, NORMAL, RETRIEVAL, TEMPLATE, floors
+from lrrg.benchmark.baselines import CONSTANT, NORMAL, PRIOR, RETRIEVAL, TEMPLATE, floors
 from lrrg.benchmark.cases import Case
 from lrrg.benchmark.labeler import label
 
@@ -43,4 +43,10 @@ def test_a_further_film_of_a_study_does_not_make_its_report_commoner():
 
 def test_without_training_cases_the_floors_still_answer():
     found = floors([case(9, "x", "test")], {}, label)
-    assert found == {CONSTANT: [NORMAL], TEMPLATE: [NORMAL], RETRIEVAL: [NORMAL]}
+    assert found == dict.fromkeys((CONSTANT, TEMPLATE, RETRIEVAL, PRIOR), [NORMAL])
+
+
+def test_a_floor_repeats_the_preceding_report():
+    train, first = case(1, "The lungs are clear.", "train"), case(8, "x", "test")
+    found = floors([train, first, replace(case(9, "x", "test"), prior="Edema.")], {}, label)
+    assert found[PRIOR] == ["The lungs are clear.", "Edema."]

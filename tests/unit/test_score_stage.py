@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lrrg.benchmark.baselines import CONSTANT, RETRIEVAL, TEMPLATE
+from lrrg.benchmark.baselines import CONSTANT, PRIOR, RETRIEVAL, TEMPLATE
 from lrrg.benchmark.cases import PredictionError
 from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
@@ -61,7 +61,7 @@ def written(scores, world, tmp_path_factory) -> dict[str, Path]:
 
 
 def test_floors_are_always_scored(scores):
-    assert set(scores.models) == {"sft", "dual", CONSTANT, TEMPLATE, RETRIEVAL}
+    assert set(scores.models) == {"sft", "dual", CONSTANT, TEMPLATE, RETRIEVAL, PRIOR}
 
 
 def test_the_model_that_withstands_is_seen_to(scores):
