@@ -20,8 +20,8 @@ def ask(row: Mapping[str, Any], section: str, prompt: prompts.Prompt) -> Questio
     """The question about one case.
 
     Args:
-        row: of `cases.parquet`: its view, the views of the study's other films, context, and the preceding examination's
-            report; what a study lacks is said to be not given.
+        row: of `cases.parquet`: its view, the views of the study's other films, context, and the preceding report; what
+            a study lacks is said to be not given.
         section: the section to be written (`findings`).
         prompt: a released report prompt, of any version: each is told what it asks for.
     """

@@ -43,7 +43,7 @@ def test_a_further_film_of_a_study_does_not_make_its_report_commoner():
 
 def test_without_training_cases_the_floors_still_answer():
     found = floors([case(9, "x", "test")], {}, label)
-    assert found == dict.fromkeys((CONSTANT, TEMPLATE, RETRIEVAL, PRIOR), [NORMAL])
+    assert found == {name: [NORMAL] for name in (CONSTANT, TEMPLATE, RETRIEVAL, PRIOR)}
 
 
 def test_a_floor_repeats_the_preceding_report():
