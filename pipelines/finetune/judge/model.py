@@ -16,6 +16,7 @@ from ....agent.state import ASPECTS
 from ....prompts import Prompt, load
 from ..qwen import MERGE, PATCH, Sizes, build, save_folder
 from ..tokenizer import END_OF_TURN, IMAGE, train_tokenizer
+from .language import Language
 from .tower import GreyPatches, Tower, patches
 from .views import CROP, OVERVIEW, Views
 
@@ -102,7 +103,8 @@ class Judge(nn.Module):
         self.qwen = qwen
         self.words = words
         self.layout = layout(words, qwen, load(PROMPT))
-        self.tower = Tower(qwen, embedding)
+        self.tower = Tower(qwen, embedding, {side // PATCH for side in SIDES})
+        self.language = Language(qwen.model.language_model, self.layout.turns)
         self.head = nn.Linear(4 * self.embeddings.embedding_dim, len(ASPECTS) * GRADES)
 
     @classmethod
@@ -141,14 +143,11 @@ class Judge(nn.Module):
         pooled = (whole.mean(1), whole.amax(1), parts.mean((1, 2)), parts.amax(2).mean(1))
         return self.head(torch.cat(pooled, -1).float()).unflatten(-1, (len(ASPECTS), GRADES))
 
-    def read(self, whole: Tensor, parts: Tensor, tokens: Tensor) -> Tensor:
-        """Hidden states (B, T, hidden) of conversations (B, T) about pictures; T may stop before the end."""
+    def read(self, whole: Tensor, parts: Tensor, tokens: Tensor, first: int) -> Tensor:
+        """Hidden states (B, T - first, hidden) of conversations (B, T) about pictures; T may stop before the end."""
         words = self.embeddings(tokens)
         pictures = torch.cat([whole, parts.flatten(1, 2)], 1).to(words.dtype)
-        embedded = words.index_copy(1, self.layout.pictures, pictures)
-        turns = self.layout.turns[:, :, : tokens.shape[1]].expand(-1, len(tokens), -1)
-        found = self.qwen.model.language_model(inputs_embeds=embedded, position_ids=turns, use_cache=False)
-        return found.last_hidden_state
+        return self.language(words.index_copy(1, self.layout.pictures, pictures), first)
 
     def speak(self, hidden: Tensor) -> Tensor:
         """Logits of the next token."""
@@ -161,7 +160,7 @@ class Judge(nn.Module):
         tokens = self.layout.tokens.repeat(len(overview), 1)
         found = []
         for place in self.layout.grades:
-            logits = self.speak(self.read(whole, parts, tokens[:, :place])[:, -1])[:, self.layout.digits]
+            logits = self.speak(self.read(whole, parts, tokens[:, :place], place - 1)[:, -1])[:, self.layout.digits]
             found.append(logits.softmax(-1))
             tokens[:, place] = self.layout.digits[found[-1].argmax(-1)]
         return torch.stack(found, 1)

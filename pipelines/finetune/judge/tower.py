@@ -6,7 +6,8 @@ through attention together. The weights are the tower's own; only the patch embe
 and `GreyPatches.write` turns it into Qwen's without loss.
 """
 
-from functools import cached_property
+from collections.abc import Collection
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -109,57 +110,55 @@ def _cosines(number: int) -> NDArray[np.float64]:
 class Tower(nn.Module):
     """The vision tower of `model` on batches of grey patches: (B, N, 196) to (B, N / 4, hidden)."""
 
-    def __init__(self, model: Qwen2_5_VLForConditionalGeneration, embedding: GreyPatches) -> None:
+    def __init__(
+        self, model: Qwen2_5_VLForConditionalGeneration, embedding: GreyPatches, sides: Collection[int]
+    ) -> None:
+        """Take over the weights; pictures will be of `sides` patches a side."""
         super().__init__()
         self.visual: Any = model.model.visual
         self.embedding = embedding
-        self._turns: dict[int, tuple[Tensor, Tensor]] = {}
+        self.heads: int = self.visual.blocks[0].attn.num_heads
+        self._turns = {side: self._positions(side) for side in sides}
 
-    @cached_property
-    def heads(self) -> int:
-        """Attention heads of a block."""
-        return self.visual.blocks[0].attn.num_heads
-
-    def turns(self, side: int) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def _positions(self, side: int) -> tuple[Tensor, Tensor]:
         """Cosine and sine of the rotary positions of a picture of `side` x `side` patches: (N, 2, 1, width) each.
 
         The second axis is query and key; the query's hold the scale of the attention as well.
         """
-        if side not in self._turns:
-            with torch.no_grad():
-                where = get_vision_position_ids(torch.tensor([[1, side, side]]), MERGE, kwargs={})
-                found = self.visual.rotary_pos_emb(torch.zeros(1, 1), where)
-            scale = torch.tensor([found[0].shape[-1] ** -0.5, 1.0])[:, None, None]
-            cosine, sine = (each.float()[:, None, None] * scale for each in found)
-            self._turns[side] = cosine, sine
-        return self._turns[side]
+        where = get_vision_position_ids(torch.tensor([[1, side, side]]), MERGE, kwargs={})
+        found = self.visual.rotary_pos_emb(torch.zeros(1, 1), where)
+        scale = torch.tensor([found[0].shape[-1] ** -0.5, 1.0])[:, None, None]
+        cosine, sine = (each.float()[:, None, None] * scale for each in found)
+        return cosine, sine
 
     def forward(self, grey: Tensor) -> Tensor:
         """See a batch of pictures of one size."""
         batch, number, _ = grey.shape
         hidden = self.embedding(grey)
-        cosine, sine = (each.to(hidden.dtype) for each in self.turns(round(number**0.5)))
+        cosine, sine = (each.to(hidden.dtype) for each in self._turns[isqrt(number)])
         for block in self.visual.blocks:
-            hidden = hidden + self._attention(block.attn, _norm(block.norm1, hidden), cosine, sine)
-            hidden = hidden + block.mlp(_norm(block.norm2, hidden))
+            hidden = hidden + self._attention(block.attn, norm(block.norm1, hidden), cosine, sine)
+            hidden = hidden + block.mlp(norm(block.norm2, hidden))
         return self.visual.merger(hidden.reshape(batch * number, -1)).view(batch, number // MERGE**2, -1)
 
     def _attention(self, attention: Any, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         batch, number, _ = hidden.shape
         states = attention.qkv(hidden).view(batch, number, 3, self.heads, -1)
-        query, key = _turn(states[:, :, :2], cosine, sine).unbind(2)
+        query, key = turn(states[:, :, :2], cosine, sine).unbind(2)
         # Spelled out: on a CPU the backward pass of the fused kernel costs more than the matrices.
         scores = torch.matmul(query.transpose(1, 2), key.permute(0, 2, 3, 1))
         mixed = torch.matmul(scores.softmax(-1, dtype=hidden.dtype), states[:, :, 2].transpose(1, 2))
         return attention.proj(mixed.transpose(1, 2).reshape(batch, number, -1))
 
 
-def _norm(norm: Any, hidden: Tensor) -> Tensor:
-    """The block's norm in the type of its input: the general code works in float32 and costs twice the time."""
-    weight: Tensor = norm.weight
-    return rms_norm(hidden, weight.shape, weight.to(hidden.dtype), norm.variance_epsilon)
+def norm(layer: Any, hidden: Tensor) -> Tensor:
+    """A layer's norm in the type of its input: the general code works in float32 and costs twice the time."""
+    weight: Tensor = layer.weight
+    return rms_norm(hidden, weight.shape, weight.to(hidden.dtype), layer.variance_epsilon)
 
 
-def _turn(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def turn(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary positions applied to queries or keys."""
     first, second = states.chunk(2, -1)
     return states * cosine + torch.cat((-second, first), -1) * sine

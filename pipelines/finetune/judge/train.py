@@ -94,7 +94,7 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             seen = see(batch.overview, batch.details)
             tokens, targets = replies(judge, batch.grades, rng)
-            hidden = read(*seen, tokens[:, :-1])[:, judge.layout.prompt - 1 :]
+            hidden = read(*seen, tokens[:, :-1], judge.layout.prompt - 1)
             logits = judge.speak(hidden).float()
         return reply_loss(judge, logits, targets) + schedule.glance * _glance_loss(judge, seen, batch.grades)
 
