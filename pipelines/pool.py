@@ -2,10 +2,11 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from multiprocessing.context import ForkServerContext
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 from ..agent.state import Failure, ImageRef
@@ -27,7 +28,8 @@ class Worker:
     def __init__(self, context: ForkServerContext, limits: ReadSettings):
         self._pipe, far_end = context.Pipe()
         self._process = context.Process(target=serve, args=(far_end, limits), daemon=True)
-        self._process.start()
+        with _no_main_module():
+            self._process.start()
         far_end.close()  # or the death of the process would not end the pipe
 
     @property
@@ -81,6 +83,17 @@ class Worker:
             raise WorkerDied from error
 
 
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Start processes without this one's main module: they would import it, and in a task of Ray that is all of Ray."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 class Pool:
     """A fixed number of workers, each replaced when it dies; `ask` may be awaited by any number of tasks.
 
@@ -93,7 +106,7 @@ class Pool:
         self._limits = limits
         self._timeout = timeout
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", worker_module])
+        self._context.set_forkserver_preload([worker_module])
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._alive: set[Worker] = set()
         self._quarantine = asyncio.Lock()

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,3 +146,27 @@ def test_a_pool_that_does_not_start_leaves_no_worker():
         asyncio.run(go())
     assert len(started) == 2
     assert not any(psutil.pid_exists(pid) for pid in started)
+
+
+def test_workers_leave_the_main_module_alone(tmp_path: Path):
+    """In a task of Ray it is Ray's, and takes longer to import than a film to measure."""
+    imported = tmp_path / "imported"
+    script = tmp_path / "main.py"
+    script.write_text(f"""
+import asyncio
+from pathlib import Path
+from lrrg.pipelines.pool import Pool
+from lrrg.pipelines.settings import ReadSettings
+
+with open({str(imported)!r}, "a") as file:
+    print(__name__, file=file)
+
+async def main():
+    async with Pool(2, ReadSettings(), 60) as pool:
+        assert len(pool.pids) == 2
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""")
+    subprocess.run([sys.executable, str(script)], check=True)
+    assert imported.read_text().split() == ["__main__"]
