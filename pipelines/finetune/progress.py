@@ -6,12 +6,21 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..view import Advance
 from .dualloop import Strategy
 
 LOG = "log.jsonl"
-STATE = "strategy.pt"
+CHECKPOINTS, STATE = "checkpoints", "strategy.pt"
+UNTRUE = {"epoch", "total_flos"}
+"""Of the Trainer's figures: draws have no end, and a strategy's passes are not counted."""
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of a run; one that was being written when the run was killed lacks `STATE`."""
+    whole = (path.parent for path in (out / CHECKPOINTS).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{STATE}"))
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 class OwnState(TrainerCallback):
@@ -21,13 +30,14 @@ class OwnState(TrainerCallback):
         self.strategy, self.sampler, self.accumulation = strategy, sampler, accumulation
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **unused: Any) -> None:
-        """Write beside the Trainer's own files."""
+        """Write beside the Trainer's own files, last and at once: what has it is whole."""
         if not state.is_world_process_zero:
             return
         # Readers run ahead of training: what counts is what was trained on.
         sampler = {**self.sampler.state_dict(), "step": state.global_step * self.accumulation}
-        path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / STATE
-        torch.save({"strategy": self.strategy.state_dict(), "sampler": sampler}, path)
+        folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        torch.save({"strategy": self.strategy.state_dict(), "sampler": sampler}, folder / f"{STATE}.part")
+        (folder / f"{STATE}.part").replace(folder / STATE)
 
     def load(self, checkpoint: Path) -> None:
         """Go on from a checkpoint."""
@@ -37,7 +47,7 @@ class OwnState(TrainerCallback):
 
 
 class JsonLines(TrainerCallback):
-    """Writes every log as a line of JSON; lines after the checkpoint that a run goes on from are dropped."""
+    """Writes every log as a line of JSON; lines cut off or after the checkpoint that a run goes on from are dropped."""
 
     def __init__(self, out: Path) -> None:
         self.path = out / LOG
@@ -49,9 +59,10 @@ class JsonLines(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-        self.path.write_text("".join(f"{line}\n" for line in kept if state.global_step), encoding="utf-8")
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.is_file() else []
+        whole = [line for line in lines if line.endswith("\n") and state.global_step]
+        kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+        self.path.write_text("".join(kept), encoding="utf-8")
 
     def on_log(
         self,
@@ -63,8 +74,9 @@ class JsonLines(TrainerCallback):
     ) -> None:
         """Append a line."""
         if state.is_world_process_zero:
+            told = {name: value for name, value in (logs or {}).items() if name not in UNTRUE}
             with self.path.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+                lines.write(json.dumps({"step": state.global_step, **told}) + "\n")
 
 
 class Progress(TrainerCallback):

@@ -21,6 +21,7 @@ from .data import Corpus, read_corpus
 from .export import export
 from .loader import loader, validation
 from .model import Loaded, load
+from .progress import last_checkpoint
 from .trainer import Fitted, fit, memory_explained, refuse_sharding
 
 SMALL = 20_000_000
@@ -102,7 +103,7 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
         if not path.is_file() or json.loads(path.read_text(encoding="utf-8")) != said:
             raise SettingsError(f"{out}: not begun with these settings ({CONFIG} differs or is missing); cannot resume")
         return
-    if (out / MANIFEST).is_file() or any((out / "checkpoints").glob("checkpoint-*")):
+    if (out / MANIFEST).is_file() or last_checkpoint(out):
         raise SettingsError(f"{out}: holds a run; go on with --resume or name a new folder")
     out.mkdir(parents=True, exist_ok=True)
     _write(path, said)

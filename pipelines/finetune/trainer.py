@@ -12,7 +12,6 @@ from peft import PeftModel
 from safetensors.torch import save_model
 from torch import distributed
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments, logging
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from ..view import Advance
@@ -23,7 +22,7 @@ from .gradients import Batch, Objective
 from .loader import Loader
 from .objective import token_loss
 from .probe import probe
-from .progress import LOG, JsonLines, OwnState, Progress
+from .progress import CHECKPOINTS, LOG, JsonLines, OwnState, Progress, last_checkpoint
 from .steady import Steady
 
 LOG_EVERY = 10
@@ -79,7 +78,7 @@ def fit(
         # Here rather than by the Trainer, so that the strategy sees it; re-entrant checkpoints forbid autograd.grad.
         model.gradient_checkpointing_enable({"use_reentrant": False})  # pyright: ignore[reportCallIssue]
     trainer = DualLoopTrainer(model, loader, validate, config, out, advance)
-    checkpoint = _last_checkpoint(out) if resume else None
+    checkpoint = _checkpoint(out) if resume else None
     if checkpoint:
         trainer.own_state.load(checkpoint)
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
@@ -247,7 +246,7 @@ def _arguments(config: Config, out: Path, watched: bool) -> TrainingArguments:
         every |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
     on_cpu = not torch.cuda.is_available()
     return TrainingArguments(
-        output_dir=str(out / "checkpoints"),
+        output_dir=str(out / CHECKPOINTS),
         per_device_train_batch_size=train.batch_size,
         gradient_accumulation_steps=train.accumulation,
         max_steps=train.steps,
@@ -262,6 +261,7 @@ def _arguments(config: Config, out: Path, watched: bool) -> TrainingArguments:
         ddp_backend="gloo" if on_cpu and distributed.is_torchelastic_launched() else None,
         ddp_find_unused_parameters=False,
         ignore_data_skip=True,  # the sampler is told where to go on
+        restore_callback_states_from_checkpoint=True,  # else patience would begin anew
         remove_unused_columns=False,
         logging_steps=min(LOG_EVERY, train.steps),
         logging_nan_inf_filter=False,
@@ -272,14 +272,14 @@ def _arguments(config: Config, out: Path, watched: bool) -> TrainingArguments:
     )
 
 
-def _last_checkpoint(out: Path) -> Path:
-    folder = out / "checkpoints"
-    found = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+def _checkpoint(out: Path) -> Path:
+    found = last_checkpoint(out)
     if found is None:
         raise TrainingError(
-            "no-checkpoint", f"{folder}: no checkpoint to go on from; start without --resume, with train.evaluate_every"
+            "no-checkpoint",
+            f"{out / CHECKPOINTS}: no checkpoint to go on from; start without --resume, with train.evaluate_every",
         )
-    return Path(found)
+    return found
 
 
 @contextmanager

@@ -21,6 +21,24 @@ from lrrg.tests import tiny_qwen, training
 DUAL = {"name": "dual_loop", "alpha": 1.0}
 REGIMES = ("high", "low")
 WHOLE = {"name": "dual_loop", "mode": "finite_difference", "consistency": 0.1}
+RUINOUS = {"learning_rate": 2.0, "steps": 12, "evaluate_every": 1, "patience": 2, "gradient_norm": 0, "warmup": 0.3}
+"""Soon worse, so that the run stops early."""
+
+
+class Killed(Exception):
+    """Ends a run where it is."""
+
+
+def killed_at(step: int) -> Any:
+    """What is told of steps, and ends the run at one of them."""
+    done: list[int] = []
+
+    def advance(steps: int = 1, **counts: int) -> None:
+        done.append(steps)
+        if sum(done) == step:
+            raise Killed
+
+    return advance
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -39,17 +57,8 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any],
     given = {"strategy": strategy, "data": {"low_share": 0.5}}
     whole, weights = training.train(training.config(**given), tmp_path / "whole", model=make())
 
-    class Killed(Exception):
-        pass
-
-    def killed(done: int = 1, **counts: int) -> None:
-        killed.steps += done
-        if killed.steps == 5:
-            raise Killed
-
-    killed.steps = 0
     with pytest.raises(Killed):
-        training.train(training.config(**given), tmp_path / "cut", model=make(), advance=killed)
+        training.train(training.config(**given), tmp_path / "cut", model=make(), advance=killed_at(5))
     told: list[int] = []
     resumed, again = training.train(
         training.config(**given),
@@ -63,6 +72,22 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(strategy: dict[str, Any],
     assert told == [3, 1, 1, 1]
     kept = [[row.get("eval_loss") for row in lines(tmp_path / side) if "eval_loss" in row] for side in ("whole", "cut")]
     assert kept[0] == kept[1]
+
+
+def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path: Path):
+    chosen = training.config(train={"evaluate_every": 2})
+    _, weights = training.train(chosen, tmp_path / "whole")
+    with pytest.raises(Killed):
+        training.train(chosen, tmp_path / "cut", advance=killed_at(5))
+    # All that is there while it is being written, last; and a line of the log of which the rest never came.
+    torn = tmp_path / "cut" / "checkpoints" / "checkpoint-4"
+    torn.joinpath("strategy.pt").unlink()
+    torn.joinpath("optimizer.pt").write_bytes(b"")
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:
+        log.write('{"step": 5, "lo')
+    _, again = training.train(chosen, tmp_path / "cut", resume=True)
+    assert torch.equal(again, weights)
+    assert [row["step"] for row in lines(tmp_path / "cut")] == [row["step"] for row in lines(tmp_path / "whole")]
 
 
 def test_strategies_differ_and_equal_seeds_do_not(tmp_path: Path):
@@ -104,17 +129,7 @@ def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
 def test_stops_early_and_keeps_the_best_weights(whole: bool, tmp_path: Path):
     """At a learning rate that ruins the model, one of the first validations is the best; its weights come back."""
     model = tiny_qwen.whole() if whole else tiny_qwen.model("sdpa")
-    chosen = training.config(
-        strategy={"name": "sft_balanced"},
-        train={
-            "learning_rate": 2.0,
-            "steps": 12,
-            "evaluate_every": 1,
-            "patience": 2,
-            "gradient_norm": 0,
-            "warmup": 0.3,
-        },
-    )
+    chosen = training.config(strategy={"name": "sft_balanced"}, train=RUINOUS)
     fitted, _ = training.train(chosen, tmp_path, model=model)
     losses = [row["eval_loss"] for row in lines(tmp_path) if "eval_loss" in row]
     assert fitted.steps < 12
@@ -124,6 +139,17 @@ def test_stops_early_and_keeps_the_best_weights(whole: bool, tmp_path: Path):
         sides = [[token_loss(model.eval(), batch) for side, batch in training.VALIDATE if side == s] for s in REGIMES]
     means = [sum(float(loss) for loss, _ in side) / sum(int(count) for _, count in side) for side in sides]
     assert sum(means) / 2 == pytest.approx(fitted.best_loss, rel=1e-6)
+
+
+def test_a_resumed_run_stops_as_early_as_one_that_was_not_stopped(tmp_path: Path):
+    chosen = training.config(strategy={"name": "sft_balanced"}, train=RUINOUS)
+    fitted, weights = training.train(chosen, tmp_path / "whole")
+    assert fitted.best_step < fitted.steps - 1
+    with pytest.raises(Killed):
+        training.train(chosen, tmp_path / "cut", advance=killed_at(fitted.steps))
+    resumed, again = training.train(chosen, tmp_path / "cut", resume=True)
+    assert (resumed.steps, resumed.best_step) == (fitted.steps, fitted.best_step)
+    assert torch.equal(again, weights)
 
 
 def test_the_log_says_how_long_a_run_waited_for_its_films():
