@@ -1,5 +1,7 @@
 """A materialised benchmark with films on disk, small enough to train on and to write reports for in seconds."""
 
+import hashlib
+import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.export import CASES, COLUMNS, MANIFEST
 from lrrg.pipelines.finetune.config import Config, parse
 from lrrg.pipelines.splits import materialise
-from lrrg.pipelines.store import Store, read_parquet
+from lrrg.pipelines.store import Store, read_parquet, write_parquet
 from lrrg.tests.judged import judged_store
 
 SIDES = (72, 64)
@@ -30,9 +33,21 @@ def reported(root: Path) -> Path:
 
 def telling(splits: Path) -> None:
     """Draw the films anew, so that films of equal reports look alike: what a film shows can be learned."""
-    rows = read_parquet(splits / "cases.parquet")
+    rows = read_parquet(splits / CASES)
     for number, (path, report) in enumerate(sorted({(row["image_path"], row["reference"]) for row in rows})):
         Path(path).write_bytes(film(zlib.crc32(report.encode()), grain=number))
+
+
+def natural(splits: Path, studies: int) -> None:
+    """Leave of the scored cases the own films of so many studies, so that as many reports are to be written."""
+    rows = read_parquet(splits / CASES)
+    own = {row["case_id"] for row in rows if row["tracks"] and row["case_id"] == row["study_id"]}
+    chosen = set(sorted(own)[:studies])
+    kept = [tuple(row.values()) for row in rows if not row["tracks"] or row["case_id"] in chosen]
+    write_parquet(splits / CASES, COLUMNS, kept)
+    manifest = json.loads((splits / MANIFEST).read_text(encoding="utf-8"))
+    manifest["files"][CASES] = hashlib.sha256((splits / CASES).read_bytes()).hexdigest()
+    (splits / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def film(seed: int, grain: int | None = None) -> bytes:
