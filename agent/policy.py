@@ -136,9 +136,9 @@ class Policy(Row):
         # Built anew: a copy would keep the hash that is already worked out.
         return type(self)(**{**dict(self), "judge": None})
 
-    def tempered(self, raw: Mapping[Aspect, Score]) -> dict[Aspect, Score]:
-        """A judge's scores at the temperatures that make them true; as they are where the policy knows none."""
-        return self.judge.tempered(raw) if self.judge else dict(raw)
+    def calibrated(self, raw: Mapping[Aspect, Score]) -> dict[Aspect, Score]:
+        """A judge's scores made true; as they are where the policy does not know the judge."""
+        return self.judge.calibrated(raw) if self.judge else dict(raw)
 
     def canonical(self) -> str:
         """One text for equal policies: JSON with sorted keys and no spaces."""
@@ -197,7 +197,7 @@ def combine(policy: Policy, assessment: Assessment, raw: Mapping[Aspect, Score])
         return assessment
     odds = math.log(1 / min(max(assessment.quality, 1e-15), 1 - 1e-15) - 1)
     contributions = {name: judge.tools * value for name, value in assessment.contributions.items()}
-    for aspect, score in judge.tempered(raw).items():
+    for aspect, score in judge.calibrated(raw).items():
         contributions[f"judge.{aspect}"] = judge.weights.get(aspect, 0.0) * score.severity
     said = sum(value for name, value in contributions.items() if name not in assessment.contributions)
     quality = _sigmoid(-judge.bias - judge.tools * odds - said)

@@ -55,7 +55,7 @@ class Reconciling:
         assert "assessment" in state
         assert "scores" in state
         raw: dict[Aspect, Score] = {aspect: Score(probabilities) for aspect, probabilities in state["scores"].items()}
-        said = self._policy.tempered(raw)
+        said = self._policy.calibrated(raw)
         tools, again = state["assessment"].severities, {}
         if any(needs_measuring(aspect, score, tools.get(aspect)) for aspect, score in said.items()):
             found = await self._again(state)

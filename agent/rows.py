@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .scores import Score
+from .scores import Calibration, Score
 from .state import Aspect, Regime
 
 Domain = Literal["linear", "presentation", "equalised"]
@@ -116,6 +116,8 @@ class Judged(Row):
     prompt_sha256: str
     temperatures: Mapping[Aspect, float]
     """What an aspect's log-probabilities are divided by; 1 where absent."""
+    shifts: Mapping[Aspect, float] = {}
+    """What an aspect's log-odds of any severity above 0 are raised by; 0 where absent."""
     bias: float
     tools: float = Field(ge=0)
     weights: Mapping[Aspect, float]
@@ -130,6 +132,10 @@ class Judged(Row):
             raise ValueError("a temperature is not positive")
         return self
 
-    def tempered(self, raw: Mapping[Aspect, Score]) -> dict[Aspect, Score]:
-        """Scores at the temperatures that make them true."""
-        return {aspect: score.tempered(self.temperatures.get(aspect, 1.0)) for aspect, score in raw.items()}
+    def calibration(self, aspect: Aspect) -> Calibration:
+        """What makes the judge's scores of an aspect true."""
+        return Calibration(self.temperatures.get(aspect, 1.0), self.shifts.get(aspect, 0.0))
+
+    def calibrated(self, raw: Mapping[Aspect, Score]) -> dict[Aspect, Score]:
+        """Scores made true."""
+        return {aspect: score.calibrated(self.calibration(aspect)) for aspect, score in raw.items()}

@@ -36,6 +36,23 @@ class Token(NamedTuple):
     """Text and log-probability of the likeliest tokens here."""
 
 
+class Calibration(NamedTuple):
+    """What makes a judge's scores of one aspect true.
+
+    Source:
+        Temperature: Guo et al., On calibration of modern neural networks, ICML 2017. With a shift: Alexandari et al.,
+        Maximum likelihood with bias-corrected calibration, ICML 2020, arXiv:1901.06852.
+    """
+
+    temperature: float = 1.0
+    """What log-probabilities are divided by: flatter above 1, sharper below."""
+    shift: float = 0.0
+    """What the log-odds of any severity above 0 are raised by, after that."""
+
+
+AS_IT_CAME = Calibration()
+
+
 class Score(NamedTuple):
     """What a judge says about one aspect."""
 
@@ -57,17 +74,14 @@ class Score(NamedTuple):
         """The likeliest severity; the milder one of equals."""
         return self.probabilities.index(max(self.probabilities))
 
-    def tempered(self, temperature: float) -> "Score":
-        """The score with its log-probabilities divided by a temperature: flatter above 1, sharper below.
-
-        Source:
-            Guo et al., On calibration of modern neural networks, ICML 2017.
-        """
-        if temperature == 1:
+    def calibrated(self, by: Calibration) -> "Score":
+        """The score made true."""
+        if by == AS_IT_CAME:
             return self
         # Relative to the likeliest one, so that no power of it vanishes.
-        weights = [(p / self.confidence) ** (1 / temperature) for p in self.probabilities]
-        return Score(tuple(weight / sum(weights) for weight in weights))
+        weights = [(p / self.confidence) ** (1 / by.temperature) for p in self.probabilities]
+        raised = [weights[0], *(weight * math.exp(by.shift) for weight in weights[1:])]
+        return Score(tuple(weight / sum(raised) for weight in raised))
 
 
 def scores(text: str, tokens: Sequence[Token]) -> dict[Aspect, Score]:

@@ -1,7 +1,6 @@
 """The stage behind `lrrg calibrate`: what a judge's scores are worth beside the tools, and a policy that says so."""
 
 import csv
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from typing import Any
 
 from ..agent.policy import Policy, load
 from ..agent.rows import Judged
-from ..agent.state import ASPECTS, Aspect
 from .calibrate_check import Table, calibration, cost, finding, gain, reliability
 from .calibrate_films import Asked, ask_about, asked, patients_of, unseen
 from .calibrate_fit import Join, by_patient, by_source, section, sources
-from .errors import SettingsError
+from .calibration import read_calibration
 from .settings import Settings
 
 CURVES = ("reliability", "cost")
@@ -30,14 +28,14 @@ class Order:
         films: folder of labelled films that the judge is asked about first; None for what readers said in `db`.
         trained: list of the patients the judge learnt from, whose films are left out.
         refit: whether the policy was fitted on these very films: tools are then fitted anew without each patient.
-        temperatures: file with a temperature by aspect.
+        calibration: file with the temperature and shift of each aspect.
     """
 
     db: Path
     films: Path | None = None
     trained: Path | None = None
     refit: bool = False
-    temperatures: Path | None = None
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,13 @@ def calibrate(order: Order, settings: Settings, progress: Callable[..., Abstract
         JudgeUnavailable: the judge cannot be reached.
         StoreError: the database cannot be read or written.
     """
-    policy, temperatures = load(settings.agent.policy), _temperatures(order.temperatures)
+    policy, heard = load(settings.agent.policy), read_calibration(order.calibration) if order.calibration else {}
     patients = patients_of(order.trained)
     known = ask_about(order.films, order.db, settings, progress) if order.films else None
     found = asked(order.db, known)
     samples, learnt = unseen(found.samples, patients)
     others = tuple(each.example for each in learnt)
-    join = Join(None if order.refit else policy, others, temperatures)
+    join = Join(None if order.refit else policy, others, heard)
     with progress("fit and hold out", None):
         held = by_patient(samples, join)
         away = {name: each for name in sorted(sources(samples)) if (each := by_source(samples, name, join))}
@@ -103,23 +101,10 @@ def write_outcome(outcome: Outcome, policy: Path, curves: Path | None) -> None:
             lines.writerows(outcome.tables[name])
 
 
-def _temperatures(path: Path | None) -> dict[Aspect, float]:
-    if path is None:
-        return {}
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-        found: dict[Aspect, float] = {aspect: float(given[aspect]) for aspect in ASPECTS if aspect in given}
-    except (OSError, ValueError, TypeError) as error:
-        raise SettingsError(f"{path}: no temperatures: {error}") from error
-    if not found or min(found.values()) <= 0:
-        raise SettingsError(f"{path}: give a positive temperature for aspects such as {ASPECTS[0]}")
-    return found
-
-
 def _weights(made: Judged) -> Table:
-    rows = [{"feature": "log-odds by the tools", "log-odds a unit": made.tools, "temperature": ""}]
+    rows = [{"feature": "log-odds by the tools", "log-odds a unit": made.tools, "temperature": "", "shift": ""}]
     return rows + [
-        {"feature": f"judge: {aspect}", "log-odds a unit": weight, "temperature": made.temperatures.get(aspect, 1.0)}
+        {"feature": f"judge: {aspect}", "log-odds a unit": weight, **made.calibration(aspect)._asdict()}
         for aspect, weight in made.weights.items()
     ]
 

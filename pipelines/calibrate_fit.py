@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..agent.policy import Policy, assess
 from ..agent.rows import Judged
-from ..agent.scores import Score
+from ..agent.scores import AS_IT_CAME, Score
 from ..agent.state import ASPECTS, Aspect
 from .calibrate_films import CLEAR, Asked, Sample
+from .calibration import Calibrations
 from .errors import SettingsError
 from .examples import Example
 from .policy_fit import FOLDS, MIN_GOOD, of, set_regimes
@@ -33,18 +34,18 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True)
 class Join:
-    """What the tools say, and at which temperatures the judge is heard.
+    """What the tools say, and how the judge is heard.
 
     Attributes:
         policy: gives the tools' log-odds; None where it was fitted on these very films: then its kind of model is
             fitted anew for each fold.
         others: more films that such a fit may learn from, of patients that are not judged.
-        temperatures: of the judge's scores, by aspect; 1 where absent.
+        calibration: of the judge's scores, by aspect; as they came where absent.
     """
 
     policy: Policy | None
     others: tuple[Example, ...] = ()
-    temperatures: Mapping[Aspect, float] = field(default_factory=dict)
+    calibration: Calibrations = field(default_factory=dict)
 
     def log_odds(self, learn: Sequence[Sample], judged: Sequence[Sample]) -> Floats:
         """The tools' log-odds of low quality of some films, by what may be learnt from others: shape (n,)."""
@@ -100,7 +101,8 @@ def section(asked: Asked, samples: Sequence[Sample], held: Held, join: Join) -> 
         model=asked.judge["model"],
         revision=asked.judge["revision"],
         prompt_sha256=asked.judge["prompt_sha256"],
-        temperatures=dict(join.temperatures),
+        temperatures={aspect: each.temperature for aspect, each in join.calibration.items()},
+        shifts={aspect: each.shift for aspect, each in join.calibration.items()},
         bias=round(line.bias, 5),
         tools=round(tools, 5),
         weights={aspect: round(weight, 5) for aspect, weight in zip(ASPECTS, weights, strict=True)},
@@ -166,7 +168,7 @@ def _features(samples: Sequence[Sample], odds: Floats, join: Join, who: Who) -> 
 
 
 def _severity(scores: Mapping[Aspect, Score], aspect: Aspect, join: Join) -> float:
-    return scores[aspect].tempered(join.temperatures.get(aspect, 1.0)).severity if aspect in scores else 0.0
+    return scores[aspect].calibrated(join.calibration.get(aspect, AS_IT_CAME)).severity if aspect in scores else 0.0
 
 
 def _enough(samples: Sequence[Sample]) -> None:

@@ -176,7 +176,7 @@ async def _one(case: Case, policy: Policy, agent: Agent, pool: Pool) -> Heard:
     reading, judgement = verdict.reading, verdict.judgement
     if reading is None or judgement is None:
         raise SettingsError(f"{case.ref.path}: not judged: {verdict.error_detail}")
-    said = policy.tempered({aspect: Score(each) for aspect, each in judgement.probabilities.items()})
+    said = policy.calibrated({aspect: Score(each) for aspect, each in judgement.probabilities.items()})
     tools = assess(policy, reading.measures, reading.intensity_domain, reading.view).severities
     asked = any(
         needs_measuring(aspect, each, tools.get(aspect), rule) for aspect, each in said.items() for rule in GRID

@@ -45,7 +45,7 @@ def calibrate(
     policy: Annotated[str | None, typer.Option("--policy", help="policy that the judge joins")] = None,
     refit: Annotated[bool, typer.Option("--refit", help="that policy was fitted on these films: hold it out")] = False,
     trained: Annotated[Path | None, typer.Option(help="patients.json of the judge: leave its patients out")] = None,
-    temperatures: Annotated[Path | None, typer.Option(help="temperatures.json of the judge")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="calibration.json of the judge")] = None,
     curves: Annotated[Path | None, typer.Option(help="folder for reliability.csv and cost.csv")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -54,7 +54,7 @@ def calibrate(
     from ..calibrate import Order, calibrate, write_outcome
 
     chosen = settings.load(agent={"policy": policy}, judge={"urls": tuple(judge.split(",")) if judge else None})
-    outcome = calibrate(Order(db, films, trained, refit, temperatures), chosen, view.progress)
+    outcome = calibrate(Order(db, films, trained, refit, calibration), chosen, view.progress)
     write_outcome(outcome, out, curves)
     view.warn(outcome.notes)
     if as_json:

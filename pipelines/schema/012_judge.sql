@@ -34,6 +34,7 @@ CREATE TABLE policy_judge_aspect (
     recipe_id VARCHAR,
     aspect VARCHAR,
     temperature DOUBLE NOT NULL CHECK (temperature > 0),
+    shift DOUBLE NOT NULL,
     weight DOUBLE NOT NULL CHECK (weight >= 0),
     PRIMARY KEY (recipe_id, aspect)
 );
@@ -41,12 +42,15 @@ COMMENT ON TABLE policy_judge_aspect IS 'Policy: what an aspect counts that the 
 COMMENT ON COLUMN policy_judge_aspect.recipe_id IS 'Recipe the policy belongs to.';
 COMMENT ON COLUMN policy_judge_aspect.aspect IS 'noise, blur, exposure, collimation, positioning or artifact.';
 COMMENT ON COLUMN policy_judge_aspect.temperature IS 'What the judge''s log-probabilities are divided by.';
+COMMENT ON COLUMN policy_judge_aspect.shift IS 'What the log-odds of any severity above 0 are raised by after that.';
 COMMENT ON COLUMN policy_judge_aspect.weight IS 'Log-odds of low quality a unit of expected severity.';
 
--- Expected severity of four probabilities at a temperature.
-CREATE MACRO expected(p, temperature) AS list_dot_product(
-    [0.0, 1.0, 2.0, 3.0], list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature))
-) / list_sum(list_transform(p, lambda x: pow(x / list_max(p), 1 / temperature)));
+-- Four probabilities made true, up to a common factor.
+CREATE MACRO made_true(p, temperature, shift) AS list_transform(
+    p, lambda x, place: pow(x / list_max(p), 1 / temperature) * if(place > 1, exp(shift), 1)
+);
+CREATE MACRO expected(p, temperature, shift) AS
+    list_dot_product([0.0, 1.0, 2.0, 3.0], made_true(p, temperature, shift)) / list_sum(made_true(p, temperature, shift));
 
 CREATE VIEW judgements AS
 WITH told AS (

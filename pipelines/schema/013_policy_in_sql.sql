@@ -96,7 +96,7 @@ WITH film AS MATERIALIZED (
     FROM graded
     GROUP BY film
 ), said AS (
-    SELECT f.film, sum(units(j.weight * expected(f.judge[j.aspect], j.temperature))) AS units
+    SELECT f.film, sum(units(j.weight * expected(f.judge[j.aspect], j.temperature, j.shift))) AS units
     FROM film AS f
     JOIN policy_judge_aspect AS j USING (recipe_id)
     WHERE f.judge IS NOT NULL

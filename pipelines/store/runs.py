@@ -48,12 +48,17 @@ def _judge(fitted: dict[str, Any] | None) -> dict[str, list[dict[str, Any]]]:
     """Rows of a policy's section about its judge, where it has one."""
     if fitted is None:
         return {}
-    weights, temperatures = fitted["weights"], fitted["temperatures"]
-    aspects = sorted({*weights, *temperatures})
+    temperatures, shifts, weights = (fitted[each] for each in ("temperatures", "shifts", "weights"))
+    aspects = sorted({*temperatures, *shifts, *weights})
     return {
         "policy_judge": [{"tools": fitted["tools"], "bias": fitted["bias"], **fitted["regimes"]}],
         "policy_judge_aspect": [
-            {"aspect": each, "temperature": temperatures.get(each, 1.0), "weight": weights.get(each, 0.0)}
+            {
+                "aspect": each,
+                "temperature": temperatures.get(each, 1.0),
+                "shift": shifts.get(each, 0.0),
+                "weight": weights.get(each, 0.0),
+            }
             for each in aspects
         ],
     }

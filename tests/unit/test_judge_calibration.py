@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lrrg.agent.policy import Policy, assess, combine, load
-from lrrg.agent.scores import Score
+from lrrg.agent.scores import Calibration, Score
 from lrrg.agent.state import ASPECTS, Assessment
 from lrrg.benchmark.statistics import auroc
 from lrrg.pipelines.calibrate_check import calibration, cost, finding, gain, reliability
 from lrrg.pipelines.calibrate_films import Asked, Sample, patients_of, unseen
 from lrrg.pipelines.calibrate_fit import Join, by_patient, by_source, section
+from lrrg.pipelines.calibration import read_calibration, write_calibration
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example
 from lrrg.pipelines.films import LabelledFilm
@@ -104,10 +105,10 @@ def test_a_held_out_source_teaches_nothing_not_even_through_other_films_of_it():
 
 
 def test_the_section_gives_the_policy_the_fitted_quality(policy: Policy):
-    films, join = samples(1.5, 2.0), Join(policy, temperatures={"positioning": 1.7})
+    films, join = samples(1.5, 2.0), Join(policy, calibration={"positioning": Calibration(1.7, -0.4)})
     made = section(ASKED, films, by_patient(films, join), join)
     joined = Policy(**{**dict(policy), "judge": made})
-    assert made.temperatures == {"positioning": 1.7}
+    assert (made.temperatures, made.shifts) == ({"positioning": 1.7}, {"positioning": -0.4})
     worse = [_combined(joined, each).quality for each in films]
     low = [each.example.film.label == "low" for each in films]
     clear = [each.example.film.label != "borderline" for each in films]
@@ -155,6 +156,20 @@ def test_patients_the_judge_learnt_from_are_left_out(tmp_path: Path):
     path.write_text("[1]")
     with pytest.raises(SettingsError, match="no list of a judge's patients"):
         patients_of(path)
+
+
+def test_the_file_beside_a_judges_weights_comes_back_as_it_was_written(tmp_path: Path):
+    path, found = tmp_path / "calibration.json", {"noise": Calibration(1.5, -0.2), "blur": Calibration()}
+    write_calibration(path, found)
+    assert read_calibration(path) == found
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"noise": 1.5}', '{"noise": {"heat": 2}}', '{"noise": {"temperature": 0}}'])
+def test_another_file_is_refused_as_a_calibration(tmp_path: Path, text: str):
+    path = tmp_path / "calibration.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"calibration\.json: "):
+        read_calibration(path)
 
 
 def test_too_few_films_are_refused(policy: Policy):

@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from lrrg.agent.scores import Score
 from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.finetune.judge.bases import Base
-from lrrg.pipelines.finetune.judge.evaluate import Graded, by_aspect, by_defect, ece, temperatures, tempered
+from lrrg.pipelines.finetune.judge.evaluate import Graded, by_aspect, by_defect, calibrate, calibrated, ece
 from lrrg.pipelines.finetune.judge.model import Judge, answer, tokenizer
 from lrrg.pipelines.finetune.judge.plain import Plain
 from lrrg.pipelines.finetune.judge.spoil import Spoiled, spoil
@@ -100,19 +101,23 @@ def graded(grades, probabilities):
     return Graded(Views(nothing, nothing, grades, rows, np.arange(len(grades))), probabilities)
 
 
-def test_temperatures_undo_overconfidence_and_leave_the_order():
+def test_calibration_undoes_overconfidence_and_defects_seen_too_often():
     rng = np.random.default_rng(2)
     logits = rng.normal(size=(4000, 6, 4)) * 2
     honest = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
-    sharp = np.exp(2 * logits) / np.exp(2 * logits).sum(2, keepdims=True)
+    sharp = np.exp(2 * (logits + np.array([0, 1, 1, 1])))
+    sharp /= sharp.sum(2, keepdims=True)
     grades = (honest.cumsum(2) < rng.random((4000, 6, 1))).sum(2).astype(np.int8)
-    found = temperatures(graded(grades, sharp))
-    assert all(1.8 < each < 2.2 for each in found.values())
-    cooled = tempered(graded(grades, sharp), found)
-    assert np.array_equal(cooled.probabilities.argmax(2), sharp.argmax(2))
-    error, was = (ece(1 - p[:, 0, 0], grades[:, 0] > 0) for p in (cooled.probabilities, sharp))
+    found = calibrate(graded(grades, sharp))
+    for each in found.values():
+        assert 1.8 < each.temperature < 2.2
+        assert -1.2 < each.shift < -0.7
+    true = calibrated(graded(grades, sharp), found)
+    error, was = (ece(1 - p[:, 0, 0], grades[:, 0] > 0) for p in (true.probabilities, sharp))
     assert error < 0.03 < was
-    assert np.allclose(tempered(graded(grades, sharp), {}).probabilities, sharp, atol=1e-6), "nobody chose: as they are"
+    score = Score(tuple(sharp[0, 2])).calibrated(found[ASPECTS[2]])
+    assert score.probabilities == pytest.approx(true.probabilities[0, 2]), "as the agent makes them"
+    assert np.allclose(calibrated(graded(grades, sharp), {}).probabilities, sharp, atol=1e-6)
 
 
 def test_unknown_grades_count_nowhere_and_figures_are_right():

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 from lrrg.benchmark.phantom import phantom
+from lrrg.pipelines.calibration import read_calibration
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.films import LabelledFilm, labelled_films
 from lrrg.pipelines.finetune.judge.accuracy import SHIPPED, accuracy
@@ -99,5 +100,5 @@ def test_the_shipped_judge_never_saw_the_reporting_half(films_root):
     assert reporting
     assert not reporting & {*told["train"], *told["validate"]}
     assert told["hold_out"] is None
-    assert set(json.loads((SHIPPED / "temperatures.json").read_text())) == set(json.loads(answer([0] * 6)))
+    assert set(read_calibration(SHIPPED / "calibration.json")) == set(json.loads(answer([0] * 6)))
     assert Judge.load(SHIPPED).layout.prompt > 0

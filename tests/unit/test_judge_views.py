@@ -22,6 +22,7 @@ SECTION = {
     "revision": "1",
     "prompt_sha256": "ab",
     "temperatures": {"noise": 0.7, "blur": 2.5},
+    "shifts": {"blur": -1.4, "artifact": 0.8},
     "bias": -1.2,
     "tools": 0.6,
     "weights": {aspect: 0.3 * number for number, aspect in enumerate(ASPECTS)},

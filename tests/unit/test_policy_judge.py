@@ -47,13 +47,13 @@ def test_a_judge_joins_by_the_written_formula():
 def test_without_a_section_the_tools_decide():
     tools = assess(policy(), {"noise.two": 1.5}, "presentation", "AP")
     assert combine(policy(), tools, CERTAIN) is tools
-    assert policy().tempered(CERTAIN) == CERTAIN
+    assert policy().calibrated(CERTAIN) == CERTAIN
 
 
-def test_temperatures_hold_by_aspect():
+def test_temperatures_and_shifts_hold_by_aspect():
     skewed = {"noise": Score((0.1, 0.2, 0.3, 0.4)), "blur": Score((0.64, 0.16, 0.16, 0.04))}
-    found = judged().tempered(skewed)
-    assert found["noise"] == skewed["noise"]
+    found = judged(shifts={"noise": math.log(2)}).calibrated(skewed)
+    assert found["noise"].probabilities == pytest.approx((1 / 19, 4 / 19, 6 / 19, 8 / 19))
     assert found["blur"].probabilities == pytest.approx((4 / 9, 2 / 9, 2 / 9, 1 / 9))
 
 

@@ -6,7 +6,7 @@ from math import exp, log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lrrg.agent.scores import Score, ScoreError, Token, confidence, scores
+from lrrg.agent.scores import Calibration, Score, ScoreError, Token, confidence, scores
 from lrrg.agent.state import ASPECTS
 
 SHARES = st.lists(st.floats(1e-6, 1), min_size=4, max_size=4).map(lambda each: [x / sum(each) for x in each])
@@ -55,12 +55,23 @@ def test_the_split_of_the_reply_changes_nothing(shares, digits, cuts, glue):
 @given(SHARES, st.floats(0.2, 5))
 def test_a_temperature_flattens_or_sharpens_and_keeps_the_order(shares, temperature):
     plain = Score(tuple(shares))
-    tempered = plain.tempered(temperature)
+    tempered = plain.calibrated(Calibration(temperature))
     assert sum(tempered.probabilities) == pytest.approx(1)
     assert tempered.grade == plain.grade
     assert (tempered.confidence - plain.confidence) * (1 - temperature) >= -1e-9
-    assert tempered.tempered(1 / temperature).probabilities == pytest.approx(plain.probabilities)
-    assert plain.tempered(1) == plain
+    assert tempered.calibrated(Calibration(1 / temperature)).probabilities == pytest.approx(plain.probabilities)
+    assert plain.calibrated(Calibration()) == plain
+
+
+@given(SHARES, st.floats(-3, 3))
+def test_a_shift_raises_the_odds_of_any_defect_and_nothing_else(shares, shift):
+    plain = Score(tuple(shares))
+    shifted = plain.calibrated(Calibration(shift=shift))
+    assert sum(shifted.probabilities) == pytest.approx(1)
+    odds, before = (1 / each.probabilities[0] - 1 for each in (shifted, plain))
+    assert odds == pytest.approx(before * exp(shift))
+    among, was = ([p / sum(each.probabilities[1:]) for p in each.probabilities[1:]] for each in (shifted, plain))
+    assert among == pytest.approx(was)
 
 
 @given(SHARES, st.integers(0, 3))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....benchmark.degrade import degrade
 from ....benchmark.ladder import TOOL_SEVERITIES, read_ladder
+from ...calibration import FILE, read_calibration
 from ...errors import SettingsError
 from ...films import labelled_films
 from ...settings import ReadSettings
@@ -21,13 +22,13 @@ from .evaluate import (
     area,
     by_aspect,
     by_defect,
+    calibrated,
     ladders,
     mixed,
-    tempered,
 )
 from .model import Judge
 from .spoil import Spoiled
-from .stage import PATIENTS, TEMPERATURES, Watch
+from .stage import PATIENTS, Watch
 from .views import DOMAINS, make_views
 
 SHIPPED = Path(__file__).parents[2] / "serving" / "models" / "judge"
@@ -59,7 +60,7 @@ def accuracy(
     good = [film for film in films if film.label == "good"]
     if not good:
         raise SettingsError(f"{root}: no good film that {folder} has not seen")
-    judge, warmth = Judge.load(folder), json.loads((folder / TEMPERATURES).read_text(encoding="utf-8"))
+    judge, calibration = Judge.load(folder), read_calibration(folder / FILE)
 
     def graded(label: str, made: Sequence[tuple[Base, Spoiled]]) -> Graded:
         parts = []
@@ -68,7 +69,7 @@ def accuracy(
                 views = make_views(made[start : start + PART])
                 parts.append(Graded(views, judge.grade(views)))
                 advance(len(made[start : start + PART]))
-        return tempered(Graded.joined(parts), warmth)
+        return calibrated(Graded.joined(parts), calibration)
 
     several = graded("several defects", mixed(good, seed=SEED))
     alone = graded("one defect", ladders(good, seed=SEED))

@@ -19,7 +19,7 @@ from .spoil import NONE, UNKNOWN, Grades
 Part = Literal["train", "validate", "test"]
 PHANTOM = "phantom"
 VALIDATED = 6
-"""One in so many patients of the half that parameters come from chooses temperatures and nothing else."""
+"""One in so many patients of the half that parameters come from calibrates the judge and does nothing else."""
 LARGEST = 1700
 
 
@@ -82,7 +82,7 @@ def drawn_from(films: Sequence[Base], part: Part) -> list[Base]:
 
 
 def patients(films: Sequence[Base], *, without: str | None = None) -> dict[str, list[str]]:
-    """Patients whose films trained a judge, and those whose films chose its temperatures; phantoms left out."""
+    """Patients whose films trained a judge, and those whose films calibrated it; phantoms left out."""
     parts: tuple[Part, Part] = ("train", "validate")
     used = [film for film in films if film.source not in (PHANTOM, without)]
     return {part: sorted({film.patient for film in used if film.part == part}) for part in parts}

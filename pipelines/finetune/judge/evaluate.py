@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....agent.scores import AS_IT_CAME, Calibration
 from ....agent.state import ASPECTS
 from ....benchmark.ladder import read_ladder
 from ....benchmark.statistics import Interval, auroc, cluster_bootstrap
+from ...calibration import Calibrations
 from .bases import Base
 from .spoil import KINDS, NONE, SEVERE, UNKNOWN, Spoiled, draw, spoil
 from .views import Row, Views
@@ -21,6 +23,12 @@ MIXED = 12
 UNSEEN = ("electronic_noise", "scatter", "low_resolution", "cut_off")
 """Defects of the ladder that no training film had, and the aspect they count as."""
 TAUGHT = tuple(name for kinds in KINDS.values() for name, _ in kinds)
+TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(4.0), 43))
+SHIFTS = np.linspace(-3.0, 3.0, 61)
+ROUNDS = 20
+"""In which temperature and shift are chosen in turns."""
+RESERVE = 0.01
+"""Chosen on validation patients, left out in turn."""
 Rows = list[dict[str, Any]]
 
 
@@ -155,29 +163,36 @@ def _in_domain(rows: Sequence[Row], domain: str) -> NDArray[np.bool_]:
     return np.array([domain in ("both", row.domain) for row in rows])
 
 
-def temperatures(graded: Graded) -> dict[str, float]:
-    """By aspect, the temperature under which the true grades are likeliest; found on validation patients alone."""
-    grid = np.exp(np.linspace(np.log(0.5), np.log(4.0), 43))
-    found = {}
-    for index, aspect in enumerate(ASPECTS):
-        known = graded.views.grades[:, index] >= 0
-        truth, probabilities = graded.views.grades[known, index].astype(int), graded.probabilities[known, index]
-        losses = [_surprise(temper(probabilities, each), truth) for each in grid]
-        found[aspect] = round(float(grid[int(np.argmin(losses))]), 3)
-    return found
+def calibrate(graded: Graded) -> Calibrations:
+    """By aspect, what makes the true grades likeliest; found on validation patients alone.
+
+    Few patients choose, so a shift has to be worth it: `RESERVE` times its square counts as loss.
+    """
+    return {aspect: _calibrate(graded, index) for index, aspect in enumerate(ASPECTS)}
 
 
-def temper(probabilities: Floats, temperature: float) -> Floats:
-    """P ** (1 / T), normalised over the last axis."""
-    raised = np.maximum(probabilities, 1e-9) ** (1 / temperature)
+def _calibrate(graded: Graded, index: int) -> Calibration:
+    known = graded.views.grades[:, index] >= 0
+    truth, probabilities = graded.views.grades[known, index].astype(int), graded.probabilities[known, index]
+
+    def loss(by: Calibration) -> float:
+        likely = np.take_along_axis(made_true(probabilities, by), truth[:, None], 1)
+        return float(-np.log(likely).mean()) + RESERVE * by.shift**2
+
+    found = min((Calibration(float(each)) for each in TEMPERATURES), key=loss)
+    for _ in range(ROUNDS):
+        found = min((found._replace(shift=float(each)) for each in SHIFTS), key=loss)
+        found = min((found._replace(temperature=float(each)) for each in TEMPERATURES), key=loss)
+    return Calibration(round(found.temperature, 3), round(found.shift, 3))
+
+
+def made_true(probabilities: Floats, by: Calibration) -> Floats:
+    """Probabilities (…, 4) as `Score.calibrated` makes them."""
+    raised = np.maximum(probabilities, 1e-9) ** (1 / by.temperature) * np.exp([0.0, by.shift, by.shift, by.shift])
     return raised / raised.sum(-1, keepdims=True)
 
 
-def tempered(graded: Graded, found: dict[str, float]) -> Graded:
-    """The same views with every aspect at its temperature; at 1 where no validation patient chose one."""
-    each = [temper(graded.probabilities[:, k], found.get(aspect, 1.0)) for k, aspect in enumerate(ASPECTS)]
+def calibrated(graded: Graded, found: Calibrations) -> Graded:
+    """The same views with every aspect made true; as it came where no validation patient chose anything."""
+    each = [made_true(graded.probabilities[:, k], found.get(aspect, AS_IT_CAME)) for k, aspect in enumerate(ASPECTS)]
     return graded._replace(probabilities=np.stack(each, 1))
-
-
-def _surprise(probabilities: Floats, truth: NDArray[np.int_]) -> float:
-    return float(-np.log(np.take_along_axis(probabilities, truth[:, None], 1)).mean())

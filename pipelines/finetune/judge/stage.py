@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ...calibration import FILE, Calibrations, write_calibration
 from ...errors import SettingsError
 from ...settings import ReadSettings
 from ...view import Advance
 from .bases import Base, bases, drawn_from, patients, phantoms
-from .evaluate import Graded, by_aspect, mixed, temperatures
+from .evaluate import Graded, by_aspect, calibrate, mixed
 from .model import Judge
 from .train import Schedule, sample, train
 from .views import Views, make_training, make_views
 
-TEMPERATURES = "temperatures.json"
 PATIENTS = "patients.json"
 FEWEST = 12
 """Films from which training makes sense."""
@@ -32,7 +32,7 @@ class Plan:
     Attributes:
         spoiled: films to spoil; each gives a view in either intensity domain.
         phantoms: drawn chests among the films.
-        hold_out: source that training and temperatures must not see.
+        hold_out: source that training and calibration must not see.
         seed: of everything random.
     """
 
@@ -50,7 +50,7 @@ class Made(NamedTuple):
     films: int
     views: int
     parameters: int
-    temperatures: dict[str, float]
+    calibration: Calibrations
 
 
 Watch = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -94,11 +94,11 @@ def make_judge(
     seconds = round(process_time() - began)
     folder = out / "model"
     judge.save(folder)
-    warmth = temperatures(Graded(unseen, judge.grade(unseen))) if unseen else {}
-    _note(folder / TEMPERATURES, warmth)
+    calibration = calibrate(Graded(unseen, judge.grade(unseen))) if unseen else {}
+    write_calibration(folder / FILE, calibration)
     _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found, without=plan.hold_out)})
     _note(folder / "training.json", {**asdict(plan), "cpu_seconds": seconds, "curve": curve})
-    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()), warmth)
+    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()), calibration)
 
 
 def _check(root: Path, found: Sequence[Base], chosen: Sequence[Base], plan: Plan) -> None:
