@@ -20,7 +20,7 @@ from lrrg.pipelines.report_prompt import Question
 from lrrg.tests import tiny_qwen
 from torch.utils.data import DataLoader, Dataset
 
-VALIDATE = [("high", tiny_qwen.batch(4, 77)), ("low", tiny_qwen.batch(4, 78)), ("low", tiny_qwen.batch(2, 79))]
+VALIDATE = {"high": [tiny_qwen.batch(4, 77)], "low": [tiny_qwen.batch(4, 78), tiny_qwen.batch(2, 79)]}
 
 
 class Random(Dataset[dict[str, Any]]):

@@ -1,6 +1,6 @@
 """From drawn films to batches of tensors, read ahead where processes are allowed for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch.utils.data import DataLoader, Dataset
@@ -19,13 +19,13 @@ class Steps(Dataset[dict[Regime, Batch]]):
     """The batches of a step by its draw: `high` and `low`, a regime that was not drawn left out."""
 
     def __init__(self, examples: Sequence[Example], films: Films, processor: Processor) -> None:
-        self._examples, self._films, self._processor = examples, films, processor
+        self._examples, self._films, self.processor = examples, films, processor
 
     def __getitem__(self, draw: Draw) -> dict[Regime, Batch]:
         """Batches as `Processor.batch` lays them out, on the CPU."""
         halves: dict[Regime, tuple[Pick, ...]] = {"high": draw.high, "low": draw.low}
         return {
-            regime: self._processor.batch([self.row(pick) for pick in picks])
+            regime: self.processor.batch([self.row(pick) for pick in picks])
             for regime, picks in halves.items()
             if picks
         }
@@ -34,7 +34,7 @@ class Steps(Dataset[dict[Regime, Batch]]):
         """One film with its question and report."""
         example = self._examples[pick.film]
         film = self._films.spoilt(example, pick.turn) if pick.spoilt else self._films.clean(example)
-        return self._processor.row(example.question, film, example.target)
+        return self.processor.row(example.question, film, example.target)
 
 
 class Loader(NamedTuple):
@@ -71,16 +71,28 @@ def loader(
     return Loader(batches, sampler)
 
 
+class Watched:
+    """Batches of one regime that a run is watched on, made anew each time: they would not fit into memory together."""
+
+    def __init__(self, steps: Steps, picks: Sequence[Pick], size: int) -> None:
+        self._steps = steps
+        self._picks = [picks[start : start + size] for start in range(0, len(picks), size)]
+
+    def __len__(self) -> int:
+        return len(self._picks)
+
+    def __getitem__(self, number: int) -> Batch:
+        """A batch as `Processor.batch` lays it out, on the CPU."""
+        return self._steps.processor.batch([self._steps.row(pick) for pick in self._picks[number]])
+
+
 def validation(
     config: Config, examples: Sequence[Example], processor: Processor, read: ReadSettings
-) -> Iterator[tuple[Regime, Batch]]:
-    """Batches a run is watched on: high films, then low ones with a spoilt copy of every high one; always the same."""
+) -> dict[Regime, Watched]:
+    """What a run is watched on: high films, and low ones with a spoilt copy of every high one; always the same."""
     steps = Steps(examples, Films(config, read), processor)
     high = [Pick(film) for film, example in enumerate(examples) if example.regime == "high"]
     low = [Pick(film) for film, example in enumerate(examples) if example.regime == "low"]
     copies = [Pick(pick.film, VALIDATION_TURN, spoilt=True) for pick in high]
-    halves: dict[Regime, list[Pick]] = {"high": high, "low": [*low, *copies]}
     size = config.train.batch_size
-    for regime, picks in halves.items():
-        for start in range(0, len(picks), size):
-            yield regime, processor.batch([steps.row(pick) for pick in picks[start : start + size]])
+    return {"high": Watched(steps, high, size), "low": Watched(steps, [*low, *copies], size)}

@@ -74,8 +74,8 @@ def train(
     loaded = load(config, corpus)
     spare_threads(loaded.model)
     batches = loader(config, corpus.train, loaded.processor, read, rank=rank, world=world)
+    watched = validation(config, corpus.validate, loaded.processor, read)
     with memory_explained(config):
-        watched = list(validation(config, corpus.validate, loaded.processor, read))
         fitted = fit(loaded.model, batches, watched, config, out, resume=resume, advance=advance)
     manifest = describe(config, corpus, loaded, fitted)
     folders: list[Path] = []

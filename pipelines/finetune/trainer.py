@@ -1,11 +1,11 @@
 """The training loop: transformers' Trainer with our strategies in its step, and runs that go on bit for bit."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
@@ -16,6 +16,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from ..view import Advance
 from .config import Config
+from .data import Regime
 from .dualloop import Strategy
 from .errors import StrategyError, TrainingError
 from .gradients import Batch, Objective
@@ -29,6 +30,14 @@ LOG_EVERY = 10
 SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 PROBE_BATCHES = 8
 """Batches of each regime that cosines are measured on."""
+
+
+class Watched(Protocol):
+    """Batches of one regime, which may be made when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Batch: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Fitted:
 def fit(
     model: torch.nn.Module,
     loader: Loader,
-    validate: Iterable[tuple[str, Batch]],
+    validate: Mapping[Regime, Watched],
     config: Config,
     out: Path,
     *,
@@ -63,7 +72,7 @@ def fit(
     Args:
         model: with its adapters, or with the weights that learn unfrozen; it is changed.
         loader: `{"high": batch, "low": batch}` of each micro-step; a regime may be absent where the strategy pools.
-        validate: (regime, batch) in fixed order; empty for none.
+        validate: batches of either regime in fixed order; empty for none.
         config: of the run.
         out: folder for logs and checkpoints.
         resume: go on from the last checkpoint in `out`.
@@ -94,19 +103,19 @@ class DualLoopTrainer(Trainer):
         self,
         model: torch.nn.Module,
         loader: Loader,
-        validate: Iterable[tuple[str, Batch]],
+        validate: Mapping[Regime, Watched],
         config: Config,
         out: Path,
         advance: Advance | None = None,
     ) -> None:
         """Make a trainer; arguments as of `fit`."""
         refuse_sharding()
-        self._validate = list(validate)
-        watched = bool(config.train.evaluate_every and self._validate)
+        self._validate = validate
+        watched = bool(config.train.evaluate_every and any(map(len, validate.values())))
         super().__init__(
             model=model,  # pyright: ignore[reportArgumentType]
             args=_arguments(config, out, watched),
-            eval_dataset=self._validate if watched else None,  # pyright: ignore[reportArgumentType]
+            eval_dataset=[] if watched else None,  # pyright: ignore[reportArgumentType]
         )
         self.remove_callback(PrinterCallback)  # it prints every log, on the output that is for results
         self.config, self._batches = config, Steady(loader.batches)
@@ -151,12 +160,13 @@ class DualLoopTrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Mean loss a token on validate, by regime; `eval_loss` weighs them by the low share."""
-        sums = {"high": torch.zeros(2, dtype=torch.float64), "low": torch.zeros(2, dtype=torch.float64)}
+        sums = {regime: torch.zeros(2, dtype=torch.float64) for regime in self._validate}
         self.model.eval()  # pyright: ignore[reportOptionalMemberAccess]
         with torch.no_grad(), memory_explained(self.config):
-            for regime, batch in self._own_share(self._validate):
-                loss, count = self._loss(self.model, self._prepare_inputs(batch))
-                sums[regime] += torch.stack([loss.double(), count.double()]).cpu()
+            for regime, batches in self._validate.items():
+                for batch in self._own_share(batches):
+                    loss, count = self._loss(self.model, batch)
+                    sums[regime] += torch.stack([loss.double(), count.double()]).cpu()
         found = {f"{metric_key_prefix}_loss_{regime}": self._mean(total) for regime, total in sums.items()}
         found = {name: value for name, value in found.items() if value is not None}
         found |= self._over_regimes(found, metric_key_prefix)
@@ -193,14 +203,15 @@ class DualLoopTrainer(Trainer):
 
     def _probe(self) -> None:
         every = self.config.train.probe_every
-        if not every or self.state.global_step % every or not self._validate:
+        if not every or self.state.global_step % every or not any(map(len, self._validate.values())):
             return
-        sides = [[batch for kind, batch in self._validate if kind == regime] for regime in ("high", "low")]
-        high, low = ([self._prepare_inputs(each) for each in self._own_share(side[:PROBE_BATCHES])] for side in sides)
+        high, low = (list(self._own_share(self._validate[regime], PROBE_BATCHES)) for regime in ("high", "low"))
         self.log(probe(self.strategy.objective, high, low, self.strategy.modules))
 
-    def _own_share(self, items: Sequence[Any]) -> Sequence[Any]:
-        return items[self.args.process_index :: self.args.world_size]
+    def _own_share(self, batches: Watched, most: int | None = None) -> Iterator[Any]:
+        """What this process takes of the batches, or of the first `most` of them."""
+        for number in range(len(batches))[:most][self.args.process_index :: self.args.world_size]:
+            yield self._prepare_inputs(batches[number])
 
     def _mean(self, total: torch.Tensor) -> float | None:
         """Summed losses over their number, of all processes; None where there are none."""

@@ -104,7 +104,7 @@ def test_an_adapter_and_its_merged_model_answer_alike(splits: Path, straight: Pa
     adapted = PeftModel.from_pretrained(Qwen2_5_VLForConditionalGeneration.from_pretrained(base), tmp_path / "adapter")
     merged = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / "merged")
     corpus = read_corpus(splits, config)
-    _, batch = next(validation(config, corpus.validate, Processor.of_folder(base), ReadSettings()))
+    batch = validation(config, corpus.validate, Processor.of_folder(base), ReadSettings())["high"][0]
     with torch.no_grad():
         plain, ours, theirs = (model.eval()(**batch).logits for model in (untouched, adapted, merged))
     assert torch.allclose(ours, theirs, atol=1e-4)

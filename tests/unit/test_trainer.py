@@ -17,6 +17,7 @@ from lrrg.pipelines.finetune.errors import StrategyError, TrainingError
 from lrrg.pipelines.finetune.objective import token_loss
 from lrrg.pipelines.finetune.steady import Steady
 from lrrg.tests import tiny_qwen, training
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 DUAL = {"name": "dual_loop", "alpha": 1.0}
 REGIMES = ("high", "low")
@@ -122,7 +123,10 @@ def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
     assert [row["step"] for row in watched] == [3, 6]
     assert watched[0]["eval_gap"] == pytest.approx(watched[0]["eval_loss_low"] - watched[0]["eval_loss_high"])
     assert [row["step"] for row in rows if "cosine" in row] == [0, 3]
-    assert list(tmp_path.rglob("events.out.tfevents*"))
+    (events,) = tmp_path.rglob("events.out.tfevents*")
+    board = EventAccumulator(str(events)).Reload()
+    drawn = [(each.step, pytest.approx(each.value)) for each in board.Scalars("eval/loss")]
+    assert [(row["step"], row["eval_loss"]) for row in watched] == drawn
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["adapters", "all weights"])
@@ -136,7 +140,7 @@ def test_stops_early_and_keeps_the_best_weights(whole: bool, tmp_path: Path):
     assert fitted.best_loss == min(losses) == losses[fitted.best_step - 1]
     assert len(losses) - fitted.best_step == 2
     with torch.no_grad():
-        sides = [[token_loss(model.eval(), batch) for side, batch in training.VALIDATE if side == s] for s in REGIMES]
+        sides = [[token_loss(model.eval(), batch) for batch in training.VALIDATE[regime]] for regime in REGIMES]
     means = [sum(float(loss) for loss, _ in side) / sum(int(count) for _, count in side) for side in sides]
     assert sum(means) / 2 == pytest.approx(fitted.best_loss, rel=1e-6)
 
