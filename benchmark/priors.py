@@ -26,14 +26,14 @@ def with_priors(cases: Sequence[Case], examinations: Iterable[Examination], spec
     for each in sorted(examinations, key=lambda each: (each.time, each.study_id)):
         past[each.subject_id].append(each)
         began[each.study_id] = each.time
-    ends = {study: time - timedelta(hours=spec.prior_hours) for study, time in _of_pairs(cases, began).items()}
+    ends = {study: time - timedelta(hours=spec.prior_hours) for study, time in _beginnings(cases, began).items()}
     return [
         replace(case, prior=_last(past[case.subject_id], ends[case.study_id])) if case.study_id in ends else case
         for case in cases
     ]
 
 
-def _of_pairs(cases: Sequence[Case], began: dict[str, datetime]) -> dict[str, datetime]:
+def _beginnings(cases: Sequence[Case], began: dict[str, datetime]) -> dict[str, datetime]:
     """When each study began, or the first one of those that it is compared with."""
     first: dict[str, datetime] = {}
     for case in cases:

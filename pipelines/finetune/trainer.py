@@ -28,6 +28,8 @@ from .steady import Steady
 
 LOG_EVERY = 10
 SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+NO_MEMORY = ("DefaultCPUAllocator", "MemoryError", "killed by signal: Killed")
+"""How torch tells of it in words: on a CPU, and of a process that reads films, which the system may have killed."""
 PROBE_BATCHES = 8
 """Batches of each regime that cosines are measured on."""
 
@@ -303,14 +305,14 @@ def memory_explained(config: Config) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        # On a CPU torch says it in the message alone.
         known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "DefaultCPUAllocator" not in str(error):
+        if not known and not any(words in str(error) for words in NO_MEMORY):
             raise
         train = config.train
         knobs = [
             f"halve train.batch_size ({train.batch_size}) and double train.accumulation ({train.accumulation})",
             *(["set train.gradient_checkpointing = true"] if not train.gradient_checkpointing else []),
             f"lower images.max_pixels ({config.images.max_pixels})",
+            *(["lower data.kept or data.workers"] if config.data.workers else []),
         ]
         raise TrainingError("out-of-memory", f"memory does not suffice: {', or '.join(knobs)}") from error

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lrrg.pipelines.finetune import trainer
@@ -18,6 +19,7 @@ from lrrg.pipelines.finetune.objective import token_loss
 from lrrg.pipelines.finetune.steady import Steady
 from lrrg.tests import tiny_qwen, training
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch._utils import ExceptionWrapper
 
 DUAL = {"name": "dual_loop", "alpha": 1.0}
 REGIMES = ("high", "low")
@@ -221,6 +223,18 @@ def test_memory_that_does_not_suffice_names_the_knobs(monkeypatch: pytest.Monkey
     monkeypatch.setattr(trainer, "token_loss", hungry)
     with pytest.raises(TrainingError, match=r"train\.batch_size \(4\).*gradient_checkpointing.*max_pixels") as caught:
         training.train(training.config(), tmp_path)
+    assert caught.value.code == "out-of-memory"
+
+
+def test_memory_that_does_not_suffice_a_reader_names_the_knobs():
+    """As the process that reads films hands its fault over: numpy's own kind does not survive the way."""
+    try:
+        np.ones(2**46, np.uint8)
+    except MemoryError:
+        fault = ExceptionWrapper(where="in DataLoader worker process 0")
+    chosen = training.config(data={"workers": 2})
+    with pytest.raises(TrainingError, match=r"data\.workers") as caught, trainer.memory_explained(chosen):
+        fault.reraise()
     assert caught.value.code == "out-of-memory"
 
 
