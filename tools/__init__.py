@@ -7,6 +7,7 @@ from .film import Domain, Film
 TOOLS: tuple[Tool, ...] = (
     noise.haar,
     noise.haar_native,
+    noise.grain,
     noise.relative,
     blur.edge_width,
     blur.reblur,

@@ -4,6 +4,8 @@ Histogram equalisation spreads grey values evenly whatever they were, so percent
 linear and presentation films only; what survives is saturation, which shows as clipped and flat areas.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -29,6 +31,12 @@ LEAST = 1e-3
 """Share of the film that is too little to tell."""
 IN_THE_MIDDLE = 0.4
 """Weight of black in the middle of the film, where the body is, against black anywhere."""
+DARKEST = 0.05
+"""Share of what is not black, the darkest, whose texture is looked at."""
+TEXTURE = 9
+"""Pixels of `view512` across which texture is told from shading."""
+SMOOTH = 0.5
+"""Grey levels of texture that rounding leaves on a smooth area."""
 
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
@@ -43,13 +51,14 @@ def clipped_low(film: Film) -> float | None:
     return _share(film, slice(0, 3))
 
 
-@tool(version=1, unit="1", better="lower", bounds=(-10.0, 10.0), domains=EQUALISED)
+@tool(version=2, unit="1", better="lower", bounds=(-20.0, 20.0), domains=EQUALISED)
 def black_pile(film: Film) -> float | None:
     """Logarithm of how far black stands out of an equalised film's grey values: over-exposure.
 
     Over-exposure merges many grey levels into one black, and equalisation cannot part them again: the pile at black is
-    then far heavier than any other level near it, whereas air that was merely dark has heavy levels beside it. Black in
-    the middle of the film counts more. Rows and columns that are black from end to end are left out. Films without
+    then far heavier than any other level near it, whereas air that was merely dark has heavy levels beside it. All air
+    has gone into the pile, so that the darkest of what is left is textured anatomy instead of smooth air. Black in the
+    middle of the film counts more. Rows and columns that are black from end to end are left out. Films without
     dark parts lose nothing by moderate over-exposure, and films exported with a clipped black have a pile already.
     """
     step = max(1, max(film.pixels.shape) // SAMPLES)
@@ -58,11 +67,11 @@ def black_pile(film: Film) -> float | None:
         return None
     share = counts(sample) / sample.size
     others = np.convolve(share[BLACK + 1 : NEAR_BLACK], np.ones(LEVEL), "valid").max()
+    stands_out = np.log((share[: BLACK + 1].sum() + LEAST) / (others + LEAST))
     height, width = film.view512.shape
     middle = film.view512[height // 5 : height - height // 5, width // 5 : width - width // 5]
     burnt = np.count_nonzero(middle <= BLACK) / max(middle.size, 1)
-    stands_out = np.log((share[: BLACK + 1].sum() + LEAST) / (others + LEAST))
-    return float(stands_out + IN_THE_MIDDLE * np.log1p(burnt / LEAST))
+    return float(stands_out + IN_THE_MIDDLE * np.log1p(burnt / LEAST) + _darkest_texture(film.view512))
 
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))
@@ -174,6 +183,20 @@ def _without_black_strips(sample: Grey) -> Grey:
     if not rows.size:
         return rows
     return rows[:, cv2.reduce(between(rows, 0, BLACK), 0, cv2.REDUCE_AVG).ravel() < 255 * STRIP]
+
+
+def _darkest_texture(view: Grey) -> float:
+    """Logarithm of the texture where the film is darkest without being black, against that of all that is not black.
+
+    Texture is the median departure from the local mean; against the film's own, noise cancels out.
+    """
+    visible = between(view, BLACK + 1, 255)
+    if np.count_nonzero(visible) < MIN_PIXELS:
+        return 0.0
+    darkest = visible & between(view, 0, math.ceil(quantile(counts(view, visible), DARKEST)))
+    departure = np.asarray(cv2.absdiff(view, cv2.blur(view, (TEXTURE, TEXTURE))), np.uint8)
+    there, all_over = (max(quantile(counts(departure, mask), 0.5), 0.0) for mask in (darkest, visible))
+    return math.log((there + SMOOTH) / (all_over + SMOOTH))
 
 
 def _grey_counts(film: Film) -> Counts | None:

@@ -62,6 +62,11 @@ class Film:
             levels.append(_half(levels[-1]))
         return levels
 
+    @property
+    def halved(self) -> Grey:
+        """The film at half its own resolution."""
+        return self._halves[1] if len(self._halves) > 1 else _half(self.pixels)
+
     @cached_property
     def view1024(self) -> Grey:
         """The film with its long side at 1024 px; smaller films keep their size."""

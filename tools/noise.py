@@ -23,6 +23,9 @@ KEPT_OF_NORMAL = 0.5149
 LEAST_CONTRAST = 0.5
 """Grey levels of contrast below which a film is blank, and its noise is not divided any further."""
 
+LEAST_DETAIL = 0.3
+"""Grey levels of detail that rounding leaves on a film without any."""
+
 
 @tool(version=2, unit="grey levels", better="lower", bounds=(0.0, 190.0))
 def haar(film: Film) -> float | None:
@@ -41,6 +44,20 @@ def haar(film: Film) -> float | None:
 def haar_native(film: Film) -> float | None:
     """Standard deviation of the noise in the brightest parts at the film's own resolution, as the detector made it."""
     return film.once(_haar_native)
+
+
+@tool(version=1, unit="grey levels", better="lower", bounds=(0.0, 600.0))
+def grain(film: Film) -> float | None:
+    """Noise at the film's own resolution, raised where it stands out of the next coarser octave.
+
+    Times the root of the ratio of the same detail at full and at half resolution: averaging four pixels halves noise,
+    whereas anatomy, compression and clothing have as much detail or more when halved. A stretch of contrast, which
+    equalisation brings in at every grey level, leaves the ratio alone.
+    """
+    native, halved = film.once(_haar_native), _haar(film.halved, film)
+    if native is None or halved is None:
+        return None
+    return native * (native / (halved + LEAST_DETAIL)) ** 0.5
 
 
 @tool(version=2, unit="1", better="lower", bounds=(0.0, 380.0))

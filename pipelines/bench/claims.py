@@ -48,6 +48,8 @@ def _deaf(measure: str, domains: tuple[Domain, ...], low: float, *defects: str) 
 
 
 CLAIMS: tuple[Claim, ...] = (
+    Claim("noise.grain", BOTH, "quantum_noise", 1, (0.99, 1.0, 1.0)),
+    *_deaf("noise.grain", BOTH, 0.40, "defocus", "motion"),
     Claim("noise.relative", BOTH, "quantum_noise", 1, (0.99, 1.0, 1.0)),
     *_deaf("noise.relative", BOTH, 0.40, "defocus", "motion"),
     Claim("noise.haar_native", BOTH, "quantum_noise", 1, (0.99, 1.0, 1.0)),
@@ -67,6 +69,7 @@ CLAIMS: tuple[Claim, ...] = (
     *_deaf("exposure.grey_range", GREY_VALUES, 0.35, "quantum_noise"),
     Claim("exposure.clipped_high", EQUALISED, "under_exposure", 1, (0.65, 0.95, 1.0)),
     Claim("exposure.black_pile", EQUALISED, "over_exposure", 1, (0.95, 0.98, 1.0)),
+    *_deaf("exposure.black_pile", EQUALISED, 0.35, "quantum_noise"),
     Claim("collimation.probability", BOTH, "shutter", 1, (0.93, 0.93, 0.93)),
     *_deaf("collimation.probability", BOTH, 0.40, "quantum_noise", "defocus", "under_exposure", "over_exposure"),
     Claim("positioning.inversion", BOTH, "inversion", 1, (1.0, 1.0, 1.0)),

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...benchmark.mimic import as_mimic
-from ...benchmark.statistics import auroc
+from ...benchmark.statistics import auroc, cluster_bootstrap
 from ...tools import Film, collimation
 from ..examples import read_film
 from ..films import LabelledFilm
@@ -32,7 +33,10 @@ def seen_by_eye() -> dict[str, str]:
 
 
 def against_eyes(films: Sequence[LabelledFilm], advance: Advance) -> list[tuple[object, ...]]:
-    """One row a source, as `COLUMNS`: AUROC of the shutter probability on films of the reporting half."""
+    """One row a source, as `COLUMNS`: AUROC of the shutter probability on films of the reporting half.
+
+    In brackets the 95 % interval over patients.
+    """
     labels = seen_by_eye()
     shown = [film for film in films if film.reporting and film.path.name in labels]
     return [
@@ -44,10 +48,18 @@ def against_eyes(films: Sequence[LabelledFilm], advance: Advance) -> list[tuple[
 def _row(source: str, films: Sequence[LabelledFilm], labels: dict[str, str], advance: Advance) -> tuple[object, ...]:
     told = [labels[film.path.name] for film in films]
     sure = [film for film, label in zip(films, told, strict=True) if label != "unsure"]
-    truth = [labels[film.path.name] == "yes" for film in sure]
+    truth = np.array([labels[film.path.name] == "yes" for film in sure])
     found = np.array([_probabilities(film, advance) for film in sure])
-    areas = [short(auroc(found[:, domain], truth)) if 0 < sum(truth) < len(truth) else "" for domain in (0, 1)]
-    return (source, sum(truth), len(truth) - sum(truth), told.count("unsure"), short(WANTED), *areas)
+    patients = [film.patient for film in sure]
+    both = 0 < truth.sum() < len(truth)
+    areas = [_area(found[:, domain], truth, patients) if both else "" for domain in (0, 1)]
+    with_one = int(truth.sum())
+    return (source, with_one, len(truth) - with_one, told.count("unsure"), short(WANTED), *areas)
+
+
+def _area(found: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str]) -> str:
+    area = cluster_bootstrap(lambda rows: auroc(found[rows], truth[rows]), patients)
+    return f"{short(area.value)} ({short(area.low)}–{short(area.high)})"
 
 
 def _probabilities(film: LabelledFilm, advance: Advance) -> tuple[float, float]:

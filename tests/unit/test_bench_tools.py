@@ -76,7 +76,7 @@ def test_shutters_are_compared_with_what_was_seen_by_eye(films_root: Path):
     measured: list[int] = []
     others = [film for film in labelled_films(films_root) if not film.reporting]
     rows = against_eyes([*few, *others], lambda done=1, **counts: measured.append(done))
-    assert rows == [("nih", 1, 1, 1, ".95", "1", "1")]
+    assert rows == [("nih", 1, 1, 1, ".95", "1 (1–1)", "1 (1–1)")]
     assert len(measured) == 2
 
 

@@ -86,6 +86,14 @@ def test_black_pile_leaves_black_margins_out():
     assert pile == pytest.approx(exposure.black_pile(Film(plain, "equalised")), abs=0.5)
 
 
+def test_black_pile_counts_more_where_the_darkest_grey_left_is_textured_anatomy_instead_of_smooth_air():
+    smooth, textured = dim(50), dim(50)
+    smooth[(smooth > 2) & (smooth < 30)] = 15
+    darkest = (textured > 2) & (textured < 30)
+    textured[darkest] = np.random.default_rng(4).integers(5, 28, darkest.sum())
+    assert exposure.black_pile(Film(textured, "equalised")) > exposure.black_pile(Film(smooth, "equalised")) + 0.3
+
+
 def test_black_pile_is_absent_where_nothing_but_black_is_left_and_before_equalisation():
     assert exposure.black_pile(Film(np.zeros((300, 300), np.uint8), "equalised")) is None
     assert exposure.black_pile(Film(dim(0))) is None

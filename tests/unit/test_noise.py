@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from lrrg.tools import Film
-from lrrg.tools.noise import haar, haar_native, relative
+from lrrg.tools.noise import grain, haar, haar_native, relative
 
 
 def grainy(sigma: float, size: int = 1024) -> np.ndarray:
@@ -38,3 +38,20 @@ def test_relative_noise_stays_when_contrast_is_stretched():
     plain, stretched = (np.clip(128 + gain * wave, 0, 255).round().astype(np.uint8) for gain in (1, 2.5))
     assert relative(Film(stretched)) == pytest.approx(relative(Film(plain)), rel=0.05)
     assert haar(Film(stretched)) == pytest.approx(2.5 * haar(Film(plain)), rel=0.1)
+
+
+def test_grain_tells_noise_from_detail_that_is_as_strong():
+    noisy = grainy(6.0)
+    coarse = np.random.default_rng(5).normal(0, 1, (256, 256))
+    detail = np.kron(coarse, np.ones((4, 4)))[1:, 1:]
+    detailed = np.clip(128 + 12 * detail, 0, 255).round().astype(np.uint8)
+    assert grain(Film(noisy)) == pytest.approx(6.0 * 2**0.5, rel=0.1)
+    assert grain(Film(detailed)) < grain(Film(noisy)) / 2
+
+
+def test_the_ratio_in_grain_stays_when_contrast_is_stretched():
+    assert grain(Film(grainy(20.0))) == pytest.approx(4 * grain(Film(grainy(5.0))), rel=0.1)
+
+
+def test_grain_is_absent_where_the_halved_film_is_too_small():
+    assert grain(Film(grainy(4.0, 40))) is None
