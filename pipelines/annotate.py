@@ -32,6 +32,8 @@ Record = Store | ShardWriter
 """Where a run's start and end are recorded."""
 PAGE = 1024
 """Images whose stored readings are looked up at once."""
+STORE_MEMORY = "512MB"
+"""Of the database in memory, whatever its size: what was written stays there as long as there is room."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def annotate(
     _refuse_shard_of_cluster(settings, order)
     chosen, recipe = _decided_by(settings, warn)
     folder = shard_folder(db, settings)
-    with Store.open(db, read_only=order.shard is not None, create=False) as store:
+    with Store.open(db, read_only=order.shard is not None, create=False, memory=STORE_MEMORY) as store:
         if order.shard is None:
             _take_in(store, folder)
             store.register_recipe(recipe)

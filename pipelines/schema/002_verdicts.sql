@@ -73,7 +73,7 @@ CREATE TABLE verdict (
     measures MAP(VARCHAR, DOUBLE),
     elapsed_ms DOUBLE,
     created_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (image_id, recipe_id)
+    PRIMARY KEY (recipe_id, image_id)
 );
 COMMENT ON TABLE verdict IS 'What each image gave under each recipe: one row, written in one piece.';
 COMMENT ON COLUMN verdict.image_id IS 'Image (image.image_id).';

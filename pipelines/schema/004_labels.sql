@@ -22,7 +22,7 @@ CREATE TABLE label (
     fingerprint VARCHAR,
     recipe_id VARCHAR,
     created_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (image_id, recipe_id)
+    PRIMARY KEY (recipe_id, image_id)
 );
 COMMENT ON TABLE label IS 'Rows of labels for every recipe, written with the verdicts they follow from.';
 COMMENT ON COLUMN label.image_id IS 'dicom_id in MIMIC-CXR; elsewhere the path below its folder without the suffix.';

@@ -50,7 +50,9 @@ class Store:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, *, read_only: bool = False, create: bool = True) -> Iterator["Store"]:
+    def open(
+        cls, path: Path, *, read_only: bool = False, create: bool = True, memory: str | None = None
+    ) -> Iterator["Store"]:
         """Open the database at `path`; a writer brings its schema up to date.
 
         One process may write, or any number may read.
@@ -59,13 +61,14 @@ class Store:
             path: the file.
             read_only: only read.
             create: whether a writer makes a file that is not there.
+            memory: bound of what DuckDB keeps in memory of the database, as `512MB`; most of the machine's otherwise.
 
         Raises:
             StoreError: `missing` (not there and not to be made), `locked` (names the process that holds it),
                 `newer-schema`, `older-schema` (a reader cannot migrate), `read-only-folder`, `disk-full`,
                 `not-a-database`; operations inside the block raise them too.
         """
-        store = cls(path, connect(path, read_only=read_only, create=create))
+        store = cls(path, connect(path, read_only=read_only, create=create, memory=memory))
         try:
             with translated(path):
                 yield store

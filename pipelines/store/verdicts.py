@@ -22,21 +22,28 @@ def write(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]
     """Store verdict rows and the labels that follow from them in one transaction."""
     stage(connection, rows)
     with transaction(connection):
-        merge(connection)
+        put_rows(connection, "batch", replaces=True)
+        put_labels(connection, "batch", replaces=True)
 
 
-def merge(connection: duckdb.DuckDBPyConnection, source: str = "batch", *, replaces: bool = True) -> int:
-    """Store verdicts and their labels; returns how many verdicts they are.
+def put_rows(connection: duckdb.DuckDBPyConnection, source: str, *, replaces: bool) -> int:
+    """Store verdicts; returns how many they are. Their labels must follow in the same transaction.
 
     Args:
         connection: to the database, in a transaction.
         source: temporary table or view of the verdicts' shape, each image and recipe in it once.
         replaces: whether a row may stand where one of them goes; appending takes a fraction of an upsert's time.
     """
-    put = "INSERT OR REPLACE INTO" if replaces else "INSERT INTO"
-    count = connection.execute(f"{put} verdict BY NAME FROM {source}").fetchall()[0][0]
-    connection.execute(f"{put} label FROM derived('{source}')")
-    return count
+    return connection.execute(f"{_put(replaces)} verdict BY NAME FROM {source}").fetchall()[0][0]
+
+
+def put_labels(connection: duckdb.DuckDBPyConnection, source: str, *, replaces: bool) -> None:
+    """Store the labels that follow from verdicts; see `put_rows`."""
+    connection.execute(f"{_put(replaces)} label FROM derived('{source}')")
+
+
+def _put(replaces: bool) -> str:
+    return "INSERT OR REPLACE INTO" if replaces else "INSERT INTO"
 
 
 def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> list[tuple[Any, ...]]:
