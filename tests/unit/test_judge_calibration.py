@@ -13,7 +13,7 @@ from lrrg.benchmark.statistics import auroc
 from lrrg.pipelines.calibrate_check import calibration, cost, finding, gain, reliability
 from lrrg.pipelines.calibrate_films import Asked, Sample, patients_of, unseen
 from lrrg.pipelines.calibrate_fit import Join, by_patient, by_source, section
-from lrrg.pipelines.calibration import read_calibration, write_calibration
+from lrrg.pipelines.calibration import Calibrations, read_calibration, write_calibration
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example
 from lrrg.pipelines.films import LabelledFilm
@@ -159,7 +159,8 @@ def test_patients_the_judge_learnt_from_are_left_out(tmp_path: Path):
 
 
 def test_the_file_beside_a_judges_weights_comes_back_as_it_was_written(tmp_path: Path):
-    path, found = tmp_path / "calibration.json", {"noise": Calibration(1.5, -0.2), "blur": Calibration()}
+    path = tmp_path / "calibration.json"
+    found: Calibrations = {"noise": Calibration(1.5, -0.2), "blur": Calibration()}
     write_calibration(path, found)
     assert read_calibration(path) == found
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...calibration import FILE, Calibrations, write_calibration
+from ...calibration import FILE, write_calibration
 from ...errors import SettingsError
 from ...settings import ReadSettings
 from ...view import Advance
@@ -50,7 +50,6 @@ class Made(NamedTuple):
     films: int
     views: int
     parameters: int
-    calibration: Calibrations
 
 
 Watch = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -98,7 +97,7 @@ def make_judge(
     write_calibration(folder / FILE, calibration)
     _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found, without=plan.hold_out)})
     _note(folder / "training.json", {**asdict(plan), "cpu_seconds": seconds, "curve": curve})
-    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()), calibration)
+    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()))
 
 
 def _check(root: Path, found: Sequence[Base], chosen: Sequence[Base], plan: Plan) -> None:
