@@ -25,9 +25,11 @@ LEAST_CONTRAST = 0.5
 
 LEAST_DETAIL = 0.3
 """Grey levels of detail that rounding leaves on a film without any."""
+MOST = 255 / KEPT_OF_NORMAL / 2
+"""Grey levels of noise on a chequered film, which has the most."""
 
 
-@tool(version=2, unit="grey levels", better="lower", bounds=(0.0, 190.0))
+@tool(version=2, unit="grey levels", better="lower", bounds=(0.0, MOST))
 def haar(film: Film) -> float | None:
     """Standard deviation of the noise in the brightest parts at a long side of 1024 px, as a reader sees it.
 
@@ -40,19 +42,19 @@ def haar(film: Film) -> float | None:
     return film.once(seen)
 
 
-@tool(version=2, unit="grey levels", better="lower", bounds=(0.0, 190.0))
+@tool(version=2, unit="grey levels", better="lower", bounds=(0.0, MOST))
 def haar_native(film: Film) -> float | None:
     """Standard deviation of the noise in the brightest parts at the film's own resolution, as the detector made it."""
     return film.once(_haar_native)
 
 
-@tool(version=1, unit="grey levels", better="lower", bounds=(0.0, 600.0))
+@tool(version=1, unit="grey levels", better="lower", bounds=(0.0, MOST * (MOST / LEAST_DETAIL) ** 0.5))
 def grain(film: Film) -> float | None:
     """Noise at the film's own resolution, raised where it stands out of the next coarser octave.
 
-    Times the root of the ratio of the same detail at full and at half resolution: averaging four pixels halves noise,
-    whereas anatomy, compression and clothing have as much detail or more when halved. A stretch of contrast, which
-    equalisation brings in at every grey level, leaves the ratio alone.
+    That is `haar_native` times the root of its ratio to the same detail at half the resolution: averaging four pixels
+    halves noise, whereas anatomy keeps its detail. A stretch of contrast, such as equalisation brings in differently at
+    every grey level, leaves the ratio alone.
     """
     native, halved = film.once(_haar_native), _haar(film.halved, film)
     if native is None or halved is None:
@@ -60,7 +62,7 @@ def grain(film: Film) -> float | None:
     return native * (native / (halved + LEAST_DETAIL)) ** 0.5
 
 
-@tool(version=2, unit="1", better="lower", bounds=(0.0, 380.0))
+@tool(version=2, unit="1", better="lower", bounds=(0.0, MOST / LEAST_CONTRAST))
 def relative(film: Film) -> float | None:
     """Noise as a fraction of the film's own local contrast; stays what it was when contrast is stretched.
 

@@ -53,5 +53,11 @@ def test_the_ratio_in_grain_stays_when_contrast_is_stretched():
     assert grain(Film(grainy(20.0))) == pytest.approx(4 * grain(Film(grainy(5.0))), rel=0.1)
 
 
+def test_a_chequered_film_has_the_most_noise():
+    chequered = Film(np.tile(np.array([[255, 0], [0, 255]], np.uint8), (512, 512)))
+    for each in (haar, haar_native, relative, grain):
+        assert 0 < each(chequered) <= each.bounds[1]
+
+
 def test_grain_is_absent_where_the_halved_film_is_too_small():
     assert grain(Film(grainy(4.0, 40))) is None
