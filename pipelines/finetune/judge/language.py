@@ -1,6 +1,6 @@
 """Qwen's language model on conversations that all have one layout, fast on a CPU.
 
-The general code attends through a fused kernel whose backward pass on a CPU costs more than everything else in the
+The general code attends through a fused kernel whose backward pass on a CPU costs more than the rest of the language
 model, and carries every position through the last layer. Here attention is spelled out, and the last layer asks for the
 positions alone whose next token somebody wants to know. The weights are the model's own.
 """
