@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 0.5
+"""A cluster has hundreds of threads, and every look at them takes from what is measured."""
 
 
 @dataclass
