@@ -85,7 +85,7 @@ class Ray:
             self._collect(job.run.run_id)
         if self._lost:
             said = str(self._lost[0]).partition("\n")[0]
-            raise ClusterError("lost", f"{len(self._lost)} tasks were lost; run the same command again: {said}")
+            raise ClusterError("lost", f"tasks lost: {len(self._lost)}; run the same command again: {said}")
 
     def _work(self, shards: Iterator[Shard], job: Job, outcome: Outcome, advance: Advance) -> None:
         shared = ray.put(job)

@@ -8,6 +8,7 @@ import random
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from lrrg.tests.project import Project, all_gone, eventually, family, start_proj
 
 pytest.importorskip("ray")
 
+from lrrg.pipelines.engines.ray import RETRIES
 from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
@@ -205,6 +207,24 @@ def test_a_killed_driver_takes_its_own_ray_with_it(project, undisturbed, monkeyp
         run.kill()
         run.wait()
         assert all_gone(relatives, within=60)
+    finish_and_compare(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_task_that_dies_again_and_again_is_named_and_the_next_run_finishes_it(cluster, project, undisturbed):
+    deaths: set[int] = set()
+    with project.running("annotate", "--limit", "1", engine="ray") as run:
+        while run.poll() is None:
+            for each in tasks(os.getpid()):
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+                    deaths.add(each.pid)
+            time.sleep(0.05)
+        _, said = run.communicate()
+    assert run.returncode == 4, said
+    assert "tasks lost: 1; run the same command again" in said
+    assert len(deaths) == 1 + RETRIES
+    assert project.query("SELECT exit_code FROM run") == [(4,)]
     finish_and_compare(project, undisturbed)
 
 
