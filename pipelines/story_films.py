@@ -21,6 +21,8 @@ from .view import Advance
 
 PREVALENCE = 0.25
 """Of each finding: a film that shows several teaches more than one that shows none."""
+FOLLOWED, UNCHANGED = 0.5, 0.6
+"""Of people have an earlier examination; of those show now what they showed then, as in the mirror."""
 HEIGHT = 112
 PEOPLE = 1_000_000
 """Seed of the first person; the mirror's are all above ten million."""
@@ -33,6 +35,7 @@ class Drawn(NamedTuple):
     view: View
     context: dict[str, Any]
     findings: str
+    prior: str
 
 
 def write_films(folder: Path, number: int, workers: int, advance: Advance) -> Path:
@@ -61,21 +64,30 @@ def write_films(folder: Path, number: int, workers: int, advance: Advance) -> Pa
 def _write(films: Path, person: int) -> Drawn:
     rng = np.random.default_rng([person, 7])
     view: View = "AP" if rng.random() < 0.5 else "PA"
-    shown: list[Finding] = [each for each in FINDINGS if rng.random() < PREVALENCE]
-    said = report(shown, rng, portable=view == "AP", prior=False)
+    shown = _findings(rng)
+    prior = _earlier(shown, rng) if rng.random() < FOLLOWED else ""
+    said = report(shown, rng, portable=view == "AP", prior=bool(prior))
     name = f"drawn{person}"
     stored = phantom(person, height=HEIGHT, view=view, findings=shown).stored
     (films / f"{name}.jpg").write_bytes(mimic_jpeg((stored >> 4).astype(np.uint8)))
     context = {"indication": said.indication, "technique": said.technique, "comparison": said.comparison}
-    return Drawn(name, view, {**dict.fromkeys(CONTEXT), **context}, said.findings)
+    return Drawn(name, view, {**dict.fromkeys(CONTEXT), **context}, said.findings, prior)
+
+
+def _findings(rng: np.random.Generator) -> list[Finding]:
+    return [each for each in FINDINGS if rng.random() < PREVALENCE]
+
+
+def _earlier(shown: list[Finding], rng: np.random.Generator) -> str:
+    return report(shown if rng.random() < UNCHANGED else _findings(rng), rng, portable=False, prior=False).findings
 
 
 def _export(drawn: Sequence[Drawn], films: Path, splits: Path) -> None:
-    cases = [
-        Case(each.name, each.name, each.name, each.findings, (), "high", "train", each.name, each.view)
-        for each in drawn
-    ]
     by_name = {each.name: each for each in drawn}
+    cases = [
+        Case(name, name, name, each.findings, (), "high", "train", name, each.view, prior=each.prior)
+        for name, each in by_name.items()
+    ]
     export(
         Materialised(
             cases=cases,

@@ -59,7 +59,7 @@ def plainly(gaps: Sequence[Gap]) -> list[str]:
 def _against(gap: Gap, floor: Gap) -> str:
     stands = f"{100 * gap.value:.0f} against {100 * floor.value:.0f}, {floor.model}"
     if gap.value <= floor.value:
-        return f"{gap.model}: BELOW a floor ({stands}): it cannot read films."
+        return f"{gap.model}: BELOW a floor ({stands}): no better than writing blind."
     sure = "" if gap.low > floor.high else "; intervals overlap"
     return f"{gap.model}: above every floor ({stands}{sure})."
 

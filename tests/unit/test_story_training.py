@@ -37,7 +37,7 @@ def test_the_table_fits_a_terminal_and_is_plain_about_floors(capsys: pytest.Capt
     assert standings(gaps)[2][1:] == ("62 (52 to 72)", "5 (-5 to 15)", "5 (-5 to 15)")
     assert plainly(gaps) == [
         "sft: above every floor (62 against 38, floor_retrieval).",
-        "dual_loop: BELOW a floor (30 against 38, floor_retrieval): it cannot read films.",
+        "dual_loop: BELOW a floor (30 against 38, floor_retrieval): no better than writing blind.",
         "dual_loop loses 2 more than sft to scatter (-12 to +8 less): no difference shown.",
     ]
     told(gaps, as_json=True)
@@ -45,11 +45,12 @@ def test_the_table_fits_a_terminal_and_is_plain_about_floors(capsys: pytest.Capt
 
 
 def test_films_to_teach_with_are_a_benchmark_to_train_on(tmp_path: Path):
-    splits = write_films(tmp_path, 3, 1, lambda done: None)
+    splits = write_films(tmp_path, 4, 1, lambda done: None)
     cases = read_materials(splits).rows
     assert {(case["split"], case["regime"], len(case["tracks"])) for case in cases} == {("train", "high", 0)}
     assert all(case["reference"] and case["indication"] and Path(case["image_path"]).is_file() for case in cases)
-    again = write_films(tmp_path / "again", 3, 1, lambda done: None)
+    assert {bool(case["prior"]) for case in cases} == {True, False}
+    again = write_films(tmp_path / "again", 4, 1, lambda done: None)
     hashes = [read_materials(each).manifest["cases_sha256"] for each in (splits, again)]
     assert hashes[0] == hashes[1]
 
