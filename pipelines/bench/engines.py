@@ -1,9 +1,12 @@
 """`lrrg bench engines`: what a cluster's engine costs beside the local one, and how fast its one writer merges."""
 
+import math
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -24,6 +27,9 @@ from .processes import Cost
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""
 ENGINES = ("local", "ray")
+BOUND = "192MB"
+"""Of a database in memory: less than that of MIMIC-CXR's verdicts takes on disk, so that the bound is reached."""
+LOOKS = 8
 
 
 class EngineCost(NamedTuple):
@@ -55,6 +61,14 @@ class Merged(NamedTuple):
     rows_cpu_s: float
     seconds: float
     cpu_s: float
+
+
+class Kept(NamedTuple):
+    """Resident memory of a process that has merged so many files one by one."""
+
+    shards: int
+    rows: int
+    resident_mb: float
 
 
 def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
@@ -136,6 +150,30 @@ def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
             _, *alone = _merging(other)
         merged, *whole = _merging(db)
         return Merged(shards, merged, *alone, *whole)
+
+
+def bench_memory(settings: Settings, rows: int, shards: int) -> list[Kept]:
+    """Merge such files one by one, as a cluster's driver does, into a database that outgrows the memory it may keep."""
+    with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
+        db = Path(scratch) / "bench.duckdb"
+        with Store.open(db) as store:
+            fill(store, recipe_of(load(settings.agent.policy)), rows)
+            store.start_run(replace(begin_run(recipe_of(load(settings.agent.policy)), {}), run_id="bench"))
+            _cut(store, Path(scratch), shards)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            return fresh.submit(_one_by_one, db).result()
+
+
+def _one_by_one(db: Path) -> list[Kept]:
+    seen, merged = list[Kept](), 0
+    with Store.open(db, memory=BOUND) as store:
+        paths = shard_files(db.parent)
+        for number, path in enumerate(paths, 1):
+            merged += store.merge_shards([path])
+            if number % math.ceil(len(paths) / LOOKS) == 0 or number == len(paths):
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                seen.append(Kept(number, merged, pages * os.sysconf("SC_PAGESIZE") / MEGA))
+    return seen
 
 
 def _merging(db: Path) -> tuple[int, float, float]:

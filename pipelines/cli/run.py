@@ -140,13 +140,14 @@ def bench_engines(
 ) -> None:
     """Compare the engines on one machine: CPU time of every process, the driver's memory; time the merge of shards."""
     from .. import settings
-    from ..bench.engines import Driver, EngineCost, Merged, bench_driver, bench_engines, bench_merge
+    from ..bench import engines
     from ..view import grid
 
     chosen = settings.load(annotate={"workers": workers})
-    grid(EngineCost._fields, bench_engines(chosen, images), f"{images} small films", as_json)
-    grid(Driver._fields, bench_driver(chosen, stored), "A cluster's driver", as_json)
-    grid(Merged._fields, [bench_merge(chosen, rows, shards)], "Shard files into one database", as_json)
+    grid(engines.EngineCost._fields, engines.bench_engines(chosen, images), f"{images} small films", as_json)
+    grid(engines.Driver._fields, engines.bench_driver(chosen, stored), "A cluster's driver", as_json)
+    grid(engines.Merged._fields, [engines.bench_merge(chosen, rows, shards)], "Shard files into one database", as_json)
+    grid(engines.Kept._fields, engines.bench_memory(chosen, rows, shards), "One by one, in bounded memory", as_json)
 
 
 @bench.command("sql")

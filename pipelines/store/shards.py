@@ -213,7 +213,7 @@ def _arrived(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 TOGETHER = 32 << 20
-"""Bytes of shard files that are merged in one transaction: some 100,000 verdicts, which is what bounds the memory."""
+"""Bytes of shard files that are merged in one transaction: some 250,000 verdicts, which bounds the memory."""
 _FILES = """
 CREATE OR REPLACE TEMP VIEW waiting_files AS
 SELECT * EXCLUDE (filename), filename AS shard_file FROM read_parquet([{files}], filename = true, union_by_name = true)

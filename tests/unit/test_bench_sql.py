@@ -1,7 +1,7 @@
 """`lrrg bench sql` asks its questions of a database that has something to say."""
 
 from lrrg.pipelines import settings
-from lrrg.pipelines.bench.engines import bench_merge
+from lrrg.pipelines.bench.engines import bench_memory, bench_merge
 from lrrg.pipelines.bench_sql import QUESTIONS, bench_sql
 from lrrg.tests import stored
 
@@ -22,3 +22,9 @@ def test_the_merge_of_shards_is_timed_on_rows_that_are_all_merged():
     assert (found.rows, found.shards) == (200, 3)
     assert found.rows_cpu_s > 0
     assert found.cpu_s > 0
+
+
+def test_the_memory_of_a_merge_is_looked_at_until_its_last_file():
+    found = bench_memory(settings.load(), rows=200, shards=3)
+    assert [(each.shards, each.rows) for each in found][-1] == (3, 200)
+    assert all(each.resident_mb > 0 for each in found)
