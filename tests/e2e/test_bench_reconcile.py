@@ -83,7 +83,7 @@ def test_every_defect_of_every_film_is_asked_about(tmp_path: Path):
         told = bench_reconcile(tmp_path, settings, 5, progress)
     assert len(server.asked) == 2 * (1 + len(DEFECTS))
     assert {row["films"] for row in told.errors} == {1 + len(DEFECTS)}
-    # The judge says positioning 3 of every film, and nothing of all else: positioning is spoiled in the turned ones alone.
+    # The judge says positioning 3 of every film and nothing else; positioning is spoiled in the turned ones alone.
     films, turned = 1 + len(DEFECTS), len({"tilt", "inversion"})
     sound = films * len(ASPECTS) - len(DEFECTS)
     assert errors(told, "reporting")["judge"][1] == pytest.approx(3 * (films - turned) / sound, abs=1e-3)
