@@ -11,7 +11,6 @@ from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from unittest.mock import patch
 
 from ...agent.policy import load
 from ..annotate import recipe_of
@@ -20,13 +19,14 @@ from ..recipe import begin_run
 from ..records import CatalogRow
 from ..settings import Settings
 from ..store import Store, shard_files
-from ..store import shards as store_shards
 from .annotate import MEGA, annotating, draw_films, link_films, measured
 from .processes import Cost
 
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""
 ENGINES = ("local", "ray")
+NO_LABELS = "CREATE OR REPLACE MACRO derived(source) AS TABLE FROM label LIMIT 0"
+"""Makes of a database one in which no label follows from a verdict."""
 BOUND = "192MB"
 """Of a database in memory: less than that of MIMIC-CXR's verdicts takes on disk, so that the bound is reached."""
 LOOKS = 8
@@ -146,8 +146,9 @@ def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
             store.start_run(replace(begin_run(recipe, {}), run_id="bench"))
             _cut(store, Path(scratch), shards)
         copyfile(db, other)
-        with patch.object(store_shards, "put_labels"):
-            _, *alone = _merging(other)
+        with Store.open(other) as store:
+            store.query(NO_LABELS)
+        _, *alone = _merging(other)
         merged, *whole = _merging(db)
         return Merged(shards, merged, *alone, *whole)
 
