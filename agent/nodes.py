@@ -32,6 +32,10 @@ Measure = Callable[[ImageRef], Awaitable[Reading | Failure]]
 SEVERITY_NAMES = ("none", "mild", "moderate", "severe")
 CONTRADICTION = 3
 """Severity at which one aspect contradicts a high fitted quality: a person should look."""
+WEIGHTY = 1.0
+"""Log-odds from which a measure's contribution is worth naming: it makes low quality e times as likely."""
+NAMED = 2
+"""Measures a rationale names at most."""
 
 
 class Measuring:
@@ -133,14 +137,26 @@ def is_contradictory(assessment: Assessment) -> bool:
 
 
 def rationale(assessment: Assessment, judgement: Judgement | None = None) -> str:
-    """One line for a person: the regime, the quality, every defect, worst first, and what the judge saw otherwise."""
+    """One line for a person.
+
+    The regime, the quality, every defect, worst first; of a film that is not high, the measures that weigh most, since
+    what lowers its quality need not be a graded defect; and what the judge saw otherwise.
+    """
     defects = sorted((-severity, aspect) for aspect, severity in assessment.severities.items() if severity)
     named = ", ".join(f"{SEVERITY_NAMES[-severity]} {aspect}" for severity, aspect in defects)
-    said = f"{assessment.regime} (quality {assessment.quality:.2f}): {named or 'no defect'}"
+    said = f"{assessment.regime} (quality {assessment.quality:.2f}): {named or 'no graded defect'}"
     disputes = (
         [_dispute(aspect, ruling, judgement) for aspect, ruling in judgement.rulings.items()] if judgement else []
     )
-    return "; ".join([said, *filter(None, disputes)])
+    return "; ".join(filter(None, [said, _heaviest(assessment), *disputes]))
+
+
+def _heaviest(assessment: Assessment) -> str:
+    if assessment.regime == "high":
+        return ""
+    weighty = {name: added for name, added in assessment.contributions.items() if added >= WEIGHTY}
+    heaviest = sorted(weighty, key=lambda name: -weighty[name])[:NAMED]
+    return f"{' and '.join(heaviest)} weigh{'s' if len(heaviest) == 1 else ''} most" if heaviest else ""
 
 
 def _dispute(aspect: Aspect, ruling: Ruling, judgement: Judgement) -> str:

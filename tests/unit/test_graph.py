@@ -127,6 +127,23 @@ def test_rationale_names_defects_worst_first():
     assert nodes.rationale(found) == "low (quality 0.20): severe blur, mild noise"
 
 
+@pytest.mark.parametrize(
+    "regime, said",
+    [
+        ("low", "low (quality 0.20): no graded defect; contrast.lung and contrast.coarse weigh most"),
+        ("high", "high (quality 0.20): no graded defect"),
+    ],
+)
+def test_rationale_names_what_weighs_most_on_a_film_that_is_not_high(regime, said):
+    weights = {"contrast.coarse": 1.5, "noise.haar": 1.2, "contrast.lung": 4.0, "blur.reblur": -6.0}
+    assert nodes.rationale(Assessment(0.2, regime, {"noise": 0}, weights, {})) == said
+
+
+def test_rationale_passes_over_weights_that_hardly_count():
+    found = Assessment(0.95, "borderline", {"blur": 3}, {"blur.reblur": 0.4}, {})
+    assert nodes.rationale(found) == "borderline (quality 0.95): severe blur"
+
+
 def test_nothing_is_traced_whatever_the_environment_says(policy, monkeypatch):
     for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
         monkeypatch.setenv(name, "true")
