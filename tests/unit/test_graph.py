@@ -128,7 +128,7 @@ def test_rationale_names_defects_worst_first():
 
 
 @pytest.mark.parametrize(
-    "regime, said",
+    ("regime", "said"),
     [
         ("low", "low (quality 0.20): no graded defect; contrast.lung and contrast.coarse weigh most"),
         ("high", "high (quality 0.20): no graded defect"),
