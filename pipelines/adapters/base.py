@@ -6,6 +6,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
@@ -126,23 +127,46 @@ def table_path(root: Location, name: str) -> Location | None:
 
 
 def table(path: Location, *required: str) -> Iterator[Mapping[str, str]]:
-    """Rows of a (gzipped) CSV or TSV file with a header line.
+    """Rows of a (gzipped) CSV or TSV file with a header line; cells that a line lacks at its end are empty.
 
     Raises:
-        DatasetError: `missing-column` where a required one is absent, `bad-table` where the file is cut off or no text.
+        DatasetError: `missing-column` where a required one is absent; `bad-table` where the file is cut off or not
+            UTF-8, or a line has more cells than there are columns: which of them is meant cannot be told.
     """
     try:
         with opened(path) as text:
             delimiter = "\t" if ".tsv" in path.suffixes else ","
-            reader = csv.DictReader(text, delimiter=delimiter)
-            absent = [name for name in required if name not in (reader.fieldnames or ())]
-            if absent:
-                raise DatasetError("missing-column", f"{path}: no column {', '.join(absent)}; is this the right file?")
-            yield from reader
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.DictReader(text, restval="", delimiter=delimiter)
+            there = reader.fieldnames or ()
+            if absent := [name for name in required if name not in there]:
+                raise DatasetError(
+                    "missing-column", f"{path}: no column {', '.join(absent)} in {delimiter.join(there)}"
+                )
+            for row in reader:
+                if None in row:
+                    raise DatasetError("bad-table", f"{path}: line {reader.line_num} has more cells than the header")
+                yield row
+    except UnicodeDecodeError as error:
+        raise DatasetError("bad-table", f"{path}: not UTF-8 ({error}); save it as UTF-8") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, csv.Error) as error:
         raise DatasetError(
             "bad-table", f"{path}: cannot be read to its end ({error}); download or save it again"
         ) from error
+
+
+@contextmanager
+def cells_of(path: Location | None) -> Iterator[None]:
+    """Cells of a table are converted within: one that is not what its column holds is the table's fault.
+
+    Raises:
+        DatasetError: `bad-table`.
+    """
+    try:
+        yield
+    except DatasetError:
+        raise
+    except (ValueError, OverflowError, SyntaxError) as error:
+        raise DatasetError("bad-table", f"{path}: a cell cannot be right ({error}); get the table again") from error
 
 
 def opened(path: Location) -> IO[str]:

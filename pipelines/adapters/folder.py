@@ -150,15 +150,17 @@ def _parsed(path: Path | BytesIO) -> dict[str, Any]:
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
         text = {tag: str(header.get(tag) or "") or None for tag in _HEADER_TAGS}
+        rows, columns = whole(text["Rows"]), whole(text["Columns"])
     except broken:
         return {}
     return {
         "subject_id": text["PatientID"],
         "study_id": text["StudyInstanceUID"],
         "view_position": text["ViewPosition"],
-        "rows": whole(text["Rows"]),
-        "columns": whole(text["Columns"]),
-        "study_date": study_date(text["StudyDate"]),
+        "rows": rows,
+        "columns": columns,
+        # Before DICOM a date had points in it.
+        "study_date": study_date((text["StudyDate"] or "").replace(".", "")),
         "study_time": _time(text["StudyTime"]),
     }
 

@@ -48,6 +48,7 @@ def join(root: Location, listed: Iterable[Listed], components: int, found: Found
     images: list[CatalogRow] = []
     reports: dict[str, ReportRow] = {}
     labels: set[LabelRow] = set()
+    differing: set[str] = set()
     missing = 0
     for each in listed:
         image_id = ids.pop(each.key, None)
@@ -56,9 +57,12 @@ def join(root: Location, listed: Iterable[Listed], components: int, found: Found
             continue
         images.append(CatalogRow(image_id, files[image_id], **each.details))
         labels.update(each.labels)
-        if each.report:
-            reports.setdefault(each.report.study_id, each.report)
+        if each.report and reports.setdefault(each.report.study_id, each.report) != each.report:
+            differing.add(each.report.study_id)
     warnings = scan.report(root)
+    if differing:
+        example = min(differing)
+        warnings.append(f"{root}: {len(differing)} studies have several reports, e.g. {example}; the first one is kept")
     if ids:
         warnings.append(f"{root}: {len(ids)} images are in no table; they are catalogued without details")
         images += (CatalogRow(image_id, files[image_id]) for image_id in ids.values())

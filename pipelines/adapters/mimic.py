@@ -21,6 +21,7 @@ from .base import (
     Dataset,
     DatasetError,
     Found,
+    cells_of,
     opened,
     study_date,
     study_time,
@@ -94,11 +95,12 @@ def _joined(
     path = table_path(root, name)
     picked: dict[str, _Value] = {}
     absent = 0
-    for row in table(path, "dicom_id", "split" if name == SPLIT else "ViewPosition") if path else ():
-        if row["dicom_id"] in tree.images:
-            picked[row["dicom_id"]] = pick(row)
-        else:
-            absent += 1
+    with cells_of(path):
+        for row in table(path, "dicom_id", "split" if name == SPLIT else "ViewPosition") if path else ():
+            if row["dicom_id"] in tree.images:
+                picked[row["dicom_id"]] = pick(row)
+            else:
+                absent += 1
     return picked, absent
 
 
@@ -148,12 +150,13 @@ def _listed(root: Location) -> Iterator[str]:
 def _labels(root: Location, name: str, studies: Mapping[str, str]) -> Iterator[LabelRow]:
     """Published labels of the catalogued studies; every column that is no identifier is a finding."""
     path = table_path(root, name)
-    for row in table(path, "study_id") if path else ():
-        study = whole_id(row["study_id"])
-        if study in studies:
-            for column, value in row.items():
-                if value and column not in ("study_id", "subject_id"):
-                    yield LabelRow(study, LABELERS[name], _RENAMED.get(column, column), int(float(value)))
+    with cells_of(path):
+        for row in table(path, "study_id") if path else ():
+            study = whole_id(row["study_id"])
+            if study in studies:
+                for column, value in row.items():
+                    if value and column not in ("study_id", "subject_id"):
+                        yield LabelRow(study, LABELERS[name], _RENAMED.get(column, column), int(float(value)))
 
 
 def _lacking(root: Location, has_reports: bool) -> list[str]:

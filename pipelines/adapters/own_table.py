@@ -19,6 +19,10 @@ from .listed import Listed, join, no_reports_elsewhere, prose
 NAME = "lrrg.csv"
 SPLITS = {"": None, "train": "train", "validate": "validate", "val": "validate", "valid": "validate", "test": "test"}
 SECTIONS = ("findings", "impression", "indication", "history", "technique", "comparison")
+COLUMNS = (
+    *("image", "study_id", "subject_id", "view_position", "split", "study_date", "study_time", "procedure"),
+    *SECTIONS,
+)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.\d*)?)?")
 _WHOLE_PATH = 999
 
@@ -33,11 +37,21 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
 
     Raises:
         DatasetError: `no-images`, `bad-reports`, `missing-column`, or `bad-table` where a split has another name, a
-            date or a time cannot be read, or an image is listed twice.
+            date or a time cannot be read, or an image is listed twice or not named.
         DuplicateIdError: two files differ in their suffix only.
     """
     no_reports_elsewhere(reports)
-    return join(root, _listed(root), _WHOLE_PATH, found)
+    dataset = join(root, _listed(root), _WHOLE_PATH, found)
+    dataset.warnings.extend(_not_read(root))
+    return dataset
+
+
+def _not_read(root: Location) -> Iterator[str]:
+    """A misspelt column would go unnoticed, since nearly all of them may be left out."""
+    path = table_path(root, NAME)
+    columns = next(table(path), {}).keys() if path else ()
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        yield f"{path}: not read: column {', '.join(unknown)}; what is read is {', '.join(COLUMNS)}"
 
 
 def _listed(root: Location) -> Iterator[Listed]:
@@ -49,6 +63,8 @@ def _listed(root: Location) -> Iterator[Listed]:
         if split not in SPLITS:
             names = ", ".join(name for name in SPLITS if name)
             raise DatasetError("bad-table", f"{where} has split {split!r}; choose from {names}")
+        if not row["image"]:
+            raise DatasetError("bad-table", f"{path}: a line of study {row['study_id']!r} names no image")
         if row["image"] in listed:
             raise DatasetError("bad-table", f"{where} is listed twice; give each image one line")
         listed.add(row["image"])
@@ -80,7 +96,7 @@ def _time(value: str | None, where: str) -> str | None:
         time = f"{clock[1]:0>2}{clock[2]}{clock[3] or '00'}" if clock else study_time((value or "").strip())
         if time is not None:
             datetime.strptime(time, "%H%M%S")
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DatasetError("bad-table", f"{where} has study_time {value!r}; say it as 08:05:56") from error
     return time
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ..places import Location
 from ..records import LabelRow, ReportRow
-from .base import Adapter, Dataset, Found, study_date, table, table_path, whole
+from .base import Adapter, Dataset, Found, cells_of, study_date, table, table_path, whole
 from .folder import image_id
 from .listed import Listed, join, no_reports_elsewhere, prose
 
@@ -35,10 +35,11 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
 
 def _listed(root: Location) -> Iterator[Listed]:
     path = table_path(root, TABLE) or root / TABLE
-    for row in table(path, "ImageID", "StudyID", "PatientID", "Projection", "Report", "Labels"):
-        study, patient = row["StudyID"], row["PatientID"]
-        report = ReportRow(study, patient, path.name, last_paragraph=prose(row["Report"]))
-        yield Listed(image_id(row["ImageID"]), _details(row), report, _labels(study, row["Labels"]))
+    with cells_of(path):
+        for row in table(path, "ImageID", "StudyID", "PatientID", "Projection", "Report", "Labels"):
+            study, patient = row["StudyID"], row["PatientID"]
+            report = ReportRow(study, patient, path.name, last_paragraph=prose(row["Report"]))
+            yield Listed(image_id(row["ImageID"]), _details(row), report, _labels(study, row["Labels"]))
 
 
 def _details(row: Mapping[str, str]) -> dict[str, str | int | None]:

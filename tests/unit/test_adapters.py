@@ -225,6 +225,10 @@ def test_a_table_of_ones_own_may_write_times_as_people_do(tmp_path: Path, time: 
         ("image,study_id,study_date\na,s,2180-13-05\n", "bad-table"),
         ("image,study_id,study_time\na,s,noon\n", "bad-table"),
         ("image,study_id,study_time\na,s,25:00\n", "bad-table"),
+        ("image,study_id,study_time\na,s,inf\n", "bad-table"),
+        ("study_id,image\ns\n", "bad-table"),
+        ("image,study_id\na.png,s,PA\n", "bad-table"),
+        ("image;study_id\na.png;s\n", "missing-column"),
         ("image,study_id\na.png,s\na.png,t\n", "bad-table"),
     ],
 )
@@ -234,3 +238,35 @@ def test_a_table_of_ones_own_that_is_wrong_is_named(tmp_path: Path, line: str, c
     with pytest.raises(DatasetError, match=r"lrrg\.csv") as error:
         read(tmp_path, "own table")
     assert error.value.code == code
+
+
+def test_a_table_that_is_not_utf_8_says_what_to_do(tmp_path: Path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "lrrg.csv").write_bytes("image,study_id,findings\na.png,s,größer\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"lrrg\.csv: not UTF-8 .*; save it as UTF-8"):
+        read(tmp_path, "own table")
+
+
+def test_a_misspelt_column_is_not_passed_over_in_silence(tmp_path: Path):
+    touch(tmp_path, "a.png")
+    (tmp_path / "lrrg.csv").write_text("image,study_id,view,report\na.png,s,PA,Clear.\n")
+    (warning,) = read(tmp_path, "own table").warnings
+    assert "lrrg.csv: not read: column view, report; what is read is image, study_id, " in warning
+
+
+def test_a_study_with_two_different_reports_is_told(tmp_path: Path):
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "lrrg.csv").write_text("image,study_id,findings\na.png,s,One.\nb.png,s,Two.\nc.png,t,One.\n")
+    found = read(tmp_path, "own table")
+    assert {report.study_id: report.findings for report in found.reports} == {"s": "One.", "t": "One."}
+    assert found.warnings == [f"{tmp_path}: 1 studies have several reports, e.g. s; the first one is kept"]
+
+
+@pytest.mark.parametrize("labels", ["['nodule'", "[nodule]"])
+def test_a_cell_that_cannot_be_right_names_its_table(tmp_path: Path, labels: str):
+    touch(tmp_path, "0/a.png")
+    table = tmp_path / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
+    table.write_text(f"ImageID,StudyID,PatientID,Projection,Report,Labels\na.png,s,p,PA,Clear.,{labels}\n")
+    with pytest.raises(DatasetError, match=r"01\.02\.19\.csv: a cell cannot be right") as error:
+        read(tmp_path, "PadChest")
+    assert error.value.code == "bad-table"

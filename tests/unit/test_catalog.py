@@ -51,11 +51,14 @@ def test_ids_are_paths_without_the_suffix_of_an_image(tmp_path: Path):
     assert sorted(ids(tmp_path)) == ["a.b/z.v2", "a/x", "a/y", "b", "c/1.2.840.77", "c/plain"]
 
 
-@pytest.mark.filterwarnings("ignore:Invalid value for VR TM")
-@pytest.mark.parametrize("written", ["0805", "080500.25", "08:05:00"])
-def test_a_dicom_header_fills_the_row(tmp_path: Path, written: str):
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("day", "written"),
+    [("20200131", "0805"), ("20200131", "080500.25"), ("20200131", "08:05:00"), ("2020.01.31", "08:05:00")],
+)
+def test_a_dicom_header_fills_the_row(tmp_path: Path, day: str, written: str):
     tags = {"PatientID": "P7", "StudyInstanceUID": "1.2.9", "ViewPosition": "PA", "Rows": 30, "Columns": 20}
-    write_dicom(tmp_path / "a.dcm", **tags, StudyDate="20200131", StudyTime=written)
+    write_dicom(tmp_path / "a.dcm", **tags, StudyDate=day, StudyTime=written)
     (row,) = folder.read(tmp_path, None, quiet).images
     assert (row.subject_id, row.study_id, row.view_position, row.rows, row.columns) == ("P7", "1.2.9", "PA", 30, 20)
     assert (row.study_date, row.study_time) == ("20200131", "080500")
@@ -65,7 +68,8 @@ def test_a_broken_dicom_keeps_its_row(tmp_path: Path):
     (tmp_path / "a.dcm").write_bytes(b"no dicom at all")
     write_dicom(tmp_path / "b.dcm", Rows=30)
     (tmp_path / "b.dcm").write_bytes((tmp_path / "b.dcm").read_bytes()[:150])
-    assert ids(tmp_path) == ["a", "b"]
+    write_dicom(tmp_path / "c.dcm", Rows=[30, 20])
+    assert ids(tmp_path) == ["a", "b", "c"]
 
 
 def test_two_files_of_one_id_are_an_error_that_names_both(tmp_path: Path):

@@ -38,5 +38,5 @@ def test_a_manifest_that_would_label_the_wrong_films_is_refused(tmp_path: Path, 
 
 def test_a_manifest_that_is_no_text_is_named(tmp_path: Path):
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match=r"manifest\.csv: cannot be read to its end"):
+    with pytest.raises(SettingsError, match=r"manifest\.csv: not UTF-8"):
         labelled_films(tmp_path)

@@ -211,6 +211,22 @@ def test_a_cut_off_or_wrong_table_is_an_error_that_names_it(root: Path):
     assert error.value.code == "missing-column"
 
 
+@pytest.mark.parametrize(
+    ("name", "columns", "line"),
+    [
+        (mimic.METADATA, "dicom_id,ViewPosition,Rows", f"{ONE},AP,tall"),
+        (mimic.METADATA, "dicom_id,ViewPosition,StudyTime", f"{ONE},AP,inf"),
+        ("mimic-cxr-2.0.0-chexpert.csv.gz", "subject_id,study_id,Edema", "10000032,50414267,yes"),
+        ("mimic-cxr-2.0.0-chexpert.csv.gz", "subject_id,study_id,Edema", "10000032,50414267,1.0,1.0"),
+    ],
+)
+def test_a_cell_that_cannot_be_right_is_an_error_that_names_the_table(root: Path, name: str, columns: str, line: str):
+    write_table(root / name, columns, line)
+    with pytest.raises(DatasetError, match=name) as error:
+        list(mimic.read(root, None, quiet).labels)
+    assert error.value.code == "bad-table"
+
+
 def test_quoted_commas_in_a_procedure(root: Path):
     with gzip.open(root / mimic.METADATA, "wt", newline="") as stream:
         writer = csv.writer(stream)
