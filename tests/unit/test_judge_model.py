@@ -98,7 +98,7 @@ def test_a_batch_varies_what_changes_no_grade(views):
 def graded(grades, probabilities):
     rows = [Row(f"f{i}", "x", f"p{i % 7}", "equalised", (), CLEAN) for i in range(len(grades))]
     nothing = np.zeros((len(grades), 0, 0), np.uint8)
-    return Graded(Views(nothing, nothing, grades, rows, np.arange(len(grades))), probabilities)
+    return Graded(Views(nothing, nothing, grades, rows), probabilities)
 
 
 def test_calibration_undoes_overconfidence_and_defects_seen_too_often():

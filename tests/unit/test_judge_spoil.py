@@ -5,8 +5,9 @@ from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
+from lrrg.pipelines.finetune.judge.exports import tone_curve, vary
 from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
-from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, make_training, make_views, read_views, vary
+from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, make_training, make_views, read_views
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
 from lrrg.tools.looks import looks
@@ -149,14 +150,31 @@ def test_training_films_are_equal_for_equal_seeds_and_made_once(films, tmp_path)
     assert not np.array_equal(first.details, other.details)
 
 
-def test_a_source_held_out_is_not_drawn_from(films, tmp_path):
-    views = make_training(films, 8, tmp_path, seed=1, advance=lambda done=1, **_: None).without("y")
-    assert {views.rows[index].source for index in views.among} == {"x"}
-    assert len(views) == 16
-
-
 def test_another_export_keeps_the_film_and_never_enlarges_it(chest):
     draw = rng()
     made = [vary(chest, draw) for _ in range(30)]
     assert all(max(each.shape) <= max(chest.shape) for each in made)
     assert len({each.shape for each in made}) > 10
+
+
+def test_a_tone_curve_never_falls():
+    draw = rng()
+    curves = [tone_curve(draw).astype(int) for _ in range(50)]
+    assert all((np.diff(curve) >= 0).all() for curve in curves)
+    assert {int(curve[0]) for curve in curves} > {0}
+
+
+def test_blades_are_the_ladders_own_where_nothing_is_drawn_around_and_of_any_tone_where_it_is(chest):
+    plan = {"collimation": ("shutter", 3)}
+    plain, drawn = (
+        [spoil.spoil(chest, CLEAN, plan, np.random.default_rng(seed), spread=spread) for seed in range(20)]
+        for spread in (0.0, spoil.SPREAD)
+    )
+    corners = ((0, 0), (0, -1), (-1, 0), (-1, -1))
+
+    def tones(films):
+        return {int(film.grey[corner]) for film in films for corner in corners if film.grey[corner] != chest[corner]}
+
+    assert tones(plain) <= {0, 255}
+    assert tones(drawn) - {0, 255}
+    assert all(film.grades == CLEAN | {"collimation": 3} for film in (*plain, *drawn))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.calibration import read_calibration
 from lrrg.pipelines.errors import SettingsError
@@ -58,23 +59,30 @@ def made(root, tmp_path_factory):
     return make_judge(root, tmp_path_factory.mktemp("judge"), plan, READ, progress)
 
 
-def test_training_leaves_the_reporting_half_and_the_held_out_source_alone(root, made):
+def test_with_a_source_held_out_all_patients_of_the_others_teach_and_none_of_its_own(root, made):
     told = json.loads((made.folder / "patients.json").read_text())
-    reporting = {film.patient for film in labelled_films(root) if film.reporting}
-    alpha = {film.patient for film in labelled_films(root) if film.source == "alpha"}
-    used = {*told["train"], *told["validate"]}
+    beta = {film.patient for film in labelled_films(root) if film.source == "beta"}
     assert told["hold_out"] == "alpha"
-    assert used
-    assert not used & (reporting | alpha)
+    assert {*told["train"], *told["validate"]} == beta
+    assert any(film.reporting for film in labelled_films(root) if film.source == "beta")
     assert not set(told["train"]) & set(told["validate"])
+
+
+def test_without_one_no_patient_of_the_reporting_half_teaches(root):
+    found = bases(root, READ)
+    assert {film.patient for film in found} == {film.patient for film in labelled_films(root) if not film.reporting}
+    assert {film.part for film in found} == {"train", "validate"}
 
 
 @pytest.mark.slow
 def test_the_figures_are_on_films_that_training_left_out(root, made):
     told = accuracy(root, made.folder, READ, progress, draws=20)
-    alpha = [film for film in bases(root, READ) if film.source == "alpha" and film.label == "good"]
+    alpha = [film for film in labelled_films(root) if film.source == "alpha" and film.label == "good"]
     both = next(row for row in told["aspects"] if row["aspect"] == "noise" and row["domain"] == "both")
     assert both["views"] == 2 * MIXED * len(alpha)
+    assert {(row["aspect"], row["domain"]) for row in told["ladders"]} == {
+        (aspect, domain) for aspect in ASPECTS for domain in ("both", "presentation", "equalised")
+    }
     assert {row["defect"] for row in told["unseen"]} == {"electronic_noise", "scatter", "low_resolution", "cut_off"}
 
 

@@ -22,6 +22,7 @@ from .evaluate import (
     area,
     by_aspect,
     by_defect,
+    by_ladder,
     calibrated,
     ladders,
     mixed,
@@ -46,8 +47,9 @@ def accuracy(
     These are the reporting half of the patients or, where training held a source out, all of that source.
 
     Returns:
-        `aspects`: several defects at once; `sources`: the same by source; `defects`: each alone; `unseen`: defects
-        that were never taught; `labels`: a reader's `low` against `good` on films as they came.
+        `aspects`: several defects at once; `sources`: the same by source; `ladders`: one defect at a time, by aspect;
+        `defects`: the same by defect and severity; `unseen`: defects that were never taught; `labels`: a reader's `low`
+        against `good` on films as they came.
 
     Raises:
         SettingsError: no model in `folder`, or no film that it has not seen.
@@ -82,6 +84,7 @@ def accuracy(
             for name in sorted({film.source for film in good})
             for row in by_aspect(several, "both", draws=draws, source=name)
         ],
+        "ladders": [row for domain in ("both", *DOMAINS) for row in by_ladder(alone, domain, draws=draws)],
         "defects": [row for domain in DOMAINS for row in by_defect(alone, domain)],
         "unseen": [row for domain in DOMAINS for row in by_defect(strange, domain, UNSEEN)],
         "labels": [row for domain in DOMAINS for row in _labels(plain, films, domain, draws)],

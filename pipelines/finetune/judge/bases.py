@@ -10,13 +10,14 @@ import numpy as np
 from ....benchmark.phantom import phantom
 from ....tools.depth import to_eight_bit
 from ....tools.film import Domain, Film, Grey
+from ...errors import SettingsError
 from ...examples import read_film
 from ...films import LabelledFilm, labelled_films
 from ...settings import ReadSettings
 from .own import contrast_grade, noise_grade, shutter_grade
 from .spoil import NONE, UNKNOWN, Grades
 
-Part = Literal["train", "validate", "test"]
+Part = Literal["train", "validate"]
 PHANTOM = "phantom"
 VALIDATED = 6
 """One in so many patients of the half that parameters come from calibrates the judge and does nothing else."""
@@ -24,7 +25,7 @@ LARGEST = 1700
 
 
 class Base(NamedTuple):
-    """A film as it came."""
+    """A film as it came; `part` is None where it neither trains nor calibrates."""
 
     name: str
     grey: Grey
@@ -33,20 +34,24 @@ class Base(NamedTuple):
     source: str
     patient: str
     label: str
-    part: Part
+    part: Part | None
 
 
-def bases(root: Path, read: ReadSettings) -> list[Base]:
-    """Every labelled film below `root` that may be spoiled, in memory: good ones, and for training the others too.
+def bases(root: Path, read: ReadSettings, *, hold_out: str | None = None) -> list[Base]:
+    """Every labelled film below `root` that trains or calibrates a judge, in memory, whatever a reader called it.
 
     Figures are reported on the half of the patients that the project reports on (`LabelledFilm.reporting`), as for
-    tools and policy; training sees the other half.
+    tools and policy; training sees the other half. Where a whole source is held out, figures are reported on that one,
+    and training sees both halves of the others.
 
     Raises:
-        SettingsError: no manifest, or a film that cannot be read.
+        SettingsError: no manifest, a film that cannot be read, or no film of the source that is held out.
     """
-    films = [film for film in labelled_films(root) if film.label == "good" or _teaches(film)]
-    return [read_base(film, read) for film in films]
+    films = labelled_films(root)
+    sources = {film.source for film in films}
+    if hold_out is not None and hold_out not in sources:
+        raise SettingsError(f"{root}: no source {hold_out!r} to hold out; there are {', '.join(sorted(sources))}")
+    return [read_base(film, read, part) for film in films if (part := _part(film, hold_out))]
 
 
 def phantoms(number: int, *, height: int = 1100) -> Iterator[Base]:
@@ -81,24 +86,22 @@ def drawn_from(films: Sequence[Base], part: Part) -> list[Base]:
     return [film for film in chosen for _ in range(2 if film.label == "good" and film.source != PHANTOM else 1)]
 
 
-def patients(films: Sequence[Base], *, without: str | None = None) -> dict[str, list[str]]:
+def patients(films: Sequence[Base]) -> dict[str, list[str]]:
     """Patients whose films trained a judge, and those whose films calibrated it; phantoms left out."""
     parts: tuple[Part, Part] = ("train", "validate")
-    used = [film for film in films if film.source not in (PHANTOM, without)]
-    return {part: sorted({film.patient for film in used if film.part == part}) for part in parts}
+    return {
+        part: sorted({film.patient for film in films if film.part == part and film.source != PHANTOM}) for part in parts
+    }
 
 
-def _teaches(film: LabelledFilm) -> bool:
-    return not film.reporting
+def _part(film: LabelledFilm, hold_out: str | None) -> Part | None:
+    if film.source == hold_out or (film.reporting and hold_out is None):
+        return None
+    validates = not film.reporting and sha256(film.patient.encode()).digest()[1] % VALIDATED == 0
+    return "validate" if validates else "train"
 
 
-def _part(film: LabelledFilm) -> Part:
-    if film.reporting:
-        return "test"
-    return "validate" if sha256(film.patient.encode()).digest()[1] % VALIDATED == 0 else "train"
-
-
-def read_base(film: LabelledFilm, read: ReadSettings) -> Base:
+def read_base(film: LabelledFilm, read: ReadSettings, part: Part | None = None) -> Base:
     """Read one film; one far larger than the working view is kept at that size.
 
     Raises:
@@ -106,6 +109,5 @@ def read_base(film: LabelledFilm, read: ReadSettings) -> Base:
     """
     found = read_film(film.path, read)
     grey = np.ascontiguousarray(found.pixels if max(found.pixels.shape) <= LARGEST else found.view1024)
-    return Base(
-        film.path.name, grey, found.domain, known(grey, film.label), film.source, film.patient, film.label, _part(film)
-    )
+    grades = known(grey, film.label)
+    return Base(film.path.name, grey, found.domain, grades, film.source, film.patient, film.label, part)

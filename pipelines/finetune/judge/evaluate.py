@@ -140,23 +140,48 @@ def ece(probability: Floats, present: NDArray[np.bool_]) -> float:
     return float(sum(gaps))
 
 
+def by_ladder(graded: Graded, domain: str, *, draws: int = DRAWS) -> Rows:
+    """One row an aspect: AUROC of its expected severity for its taught defects, each alone, against unspoiled films.
+
+    Severities 1, 2 and 3 of all its defects together, with the interval over patients. A film that brought the defect
+    along is left out where it is unspoiled, and counts where more was added.
+    """
+    return [_ladder(graded, domain, aspect, draws) for aspect in ASPECTS]
+
+
+def _ladder(graded: Graded, domain: str, aspect: str, draws: int) -> dict[str, Any]:
+    index = ASPECTS.index(aspect)
+    clean, spoiled = _alone(graded, domain, aspect, tuple(name for name, _ in KINDS[aspect]))
+    of = clean | spoiled
+    patients = np.array([row.patient for row in graded.views.rows])
+    row: dict[str, Any] = {"aspect": aspect, "domain": domain, "clean": int(clean.sum()), "spoiled": int(spoiled.sum())}
+    row["auroc"] = area(graded.severity[of, index], spoiled[of], patients[of], draws)
+    return row
+
+
 def by_defect(graded: Graded, domain: str, defects: Sequence[str] = TAUGHT) -> Rows:
     """One row a defect: AUROC of its aspect's expected severity against films without it, by grade."""
     return [_defect(graded, domain, name) for name in defects]
 
 
 def _defect(graded: Graded, domain: str, name: str) -> dict[str, Any]:
-    rows, aspect = graded.views.rows, read_ladder()[name].aspect
+    aspect = read_ladder()[name].aspect
     index = ASPECTS.index(aspect)
+    clean, spoiled = _alone(graded, domain, aspect, (name,))
     grades, severity = graded.views.grades[:, index], graded.severity[:, index]
-    usable = _in_domain(rows, domain) & (grades >= 0)
-    clean = usable & (grades == NONE) & np.array([not row.defects for row in rows])
-    spoiled = usable & np.array([row.defects == (name,) for row in rows])
     found: dict[str, Any] = {"aspect": aspect, "defect": name, "domain": domain}
     for grade in (1, 2, 3):
         of = clean | (spoiled & (grades == grade))
         found[f"auroc_{grade}"] = auroc(severity[of], spoiled[of]) if spoiled[of].any() else None
     return found
+
+
+def _alone(graded: Graded, domain: str, aspect: str, defects: Sequence[str]) -> tuple[NDArray[np.bool_], ...]:
+    """Which views show an unspoiled film without the aspect's defects, and which one of `defects` alone."""
+    rows, grades = graded.views.rows, graded.views.grades[:, ASPECTS.index(aspect)]
+    usable = _in_domain(rows, domain) & (grades >= 0)
+    clean = usable & (grades == NONE) & np.array([not row.defects for row in rows])
+    return clean, usable & np.array([len(row.defects) == 1 and row.defects[0] in defects for row in rows])
 
 
 def _in_domain(rows: Sequence[Row], domain: str) -> NDArray[np.bool_]:

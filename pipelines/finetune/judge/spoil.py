@@ -93,7 +93,8 @@ def spoil(
             only the presence of a defect would teach that films like it have the defect.
         plan: (defect, grade) by aspect.
         rng: draws parameters, places and grain.
-        spread: how far parameters may lie from their grade's, in ladder steps.
+        spread: how far parameters may lie from their grade's, in ladder steps; with none, every defect is the
+            ladder's own.
     """
     grades = dict(known)
     grey = clean
@@ -120,7 +121,9 @@ def _apply(grey: Grey, defect: str, grade: int, rng: np.random.Generator, spread
         return flatten(grey, rng.uniform(*RANGE[grade]))
     if defect == "tilt" and rng.random() < 0.5:
         return _turned(grey, value(defect, grade, rng, spread) * (1 if rng.random() < 0.5 else -1))
-    return apply(grey, defect, shown(grey, defect, value(defect, grade, rng, spread)), key=_key(rng))
+    parameter = shown(grey, defect, value(defect, grade, rng, spread))
+    made = apply(grey, defect, parameter, key=_key(rng))
+    return _as_consoles_show(grey, made, rng) if defect == "shutter" and spread and rng.random() < 0.5 else made
 
 
 def shown(grey: Grey, defect: str, parameter: float) -> float:
@@ -138,6 +141,17 @@ def value(defect: str, grade: int, rng: np.random.Generator, spread: float) -> f
         return 0.0
     at = TOOL_SEVERITIES[grade] - 1 + rng.uniform(-spread, spread)
     return float(np.exp(np.interp(at, range(len(row.ladder)), np.log(row.ladder))))
+
+
+def _as_consoles_show(open_: Grey, shut: Grey, rng: np.random.Generator) -> Grey:
+    """Blades in another tone, with a soft edge, and with what scatter shows of the patient behind them."""
+    behind = np.asarray(cv2.compare(open_, shut, cv2.CMP_NE), np.uint8)
+    side = 2 * int(rng.integers(0, 4)) + 1
+    share = cv2.blur(behind, (side, side)).astype(np.float32) / 255
+    tone = rng.uniform(0, 50) if rng.random() < 0.6 else rng.uniform(205, 255)
+    seen = rng.uniform(0, 0.2) if rng.random() < 0.5 else 0.0
+    shade = tone + seen * (open_.astype(np.float32) - tone)
+    return np.asarray(cv2.convertScaleAbs(open_ + share * (shade - open_)), np.uint8)
 
 
 def central(grey: Grey) -> Grey:

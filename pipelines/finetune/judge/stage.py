@@ -32,7 +32,7 @@ class Plan:
     Attributes:
         spoiled: films to spoil; each gives a view in either intensity domain.
         phantoms: drawn chests among the films.
-        hold_out: source that training and calibration must not see.
+        hold_out: source that training and calibration must not see; every patient of the others may then teach.
         seed: of everything random.
     """
 
@@ -62,7 +62,8 @@ def make_judge(
     """Train the compact judge on labelled films.
 
     Args:
-        films: folder with `manifest*.csv`; figures are reported on the half of its patients that training leaves out.
+        films: folder with `manifest*.csv`; figures are reported on the half of its patients, or on the source, that
+            training leaves out.
         out: folder for the model (`model`), the spoiled films (`views`), which are used again if they fit, and, while
             training, the areas under the curve on patients it does not see (`curve.json`).
         plan: how.
@@ -74,12 +75,12 @@ def make_judge(
         SettingsError: no films to train on, or an unknown source is held out.
     """
     torch.set_num_threads(1)
-    found = [*bases(films, read), *phantoms(plan.phantoms)]
+    found = [*bases(films, read, hold_out=plan.hold_out), *phantoms(plan.phantoms)]
     chosen = drawn_from(found, "train")
-    _check(films, found, chosen, plan)
+    if len(chosen) < FEWEST:
+        raise SettingsError(f"{films}: fewer than {FEWEST} films to train on; add films or phantoms")
     with watch("spoil films", plan.spoiled) as advance:
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
-    views = views.without(plan.hold_out)
     judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
     unseen, curve, began = _validation(found, plan), [], process_time()
     with watch("train the judge", plan.schedule.steps) as advance:
@@ -95,24 +96,14 @@ def make_judge(
     judge.save(folder)
     calibration = calibrate(Graded(unseen, judge.grade(unseen))) if unseen else {}
     write_calibration(folder / FILE, calibration)
-    _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found, without=plan.hold_out)})
+    _note(folder / PATIENTS, {"hold_out": plan.hold_out, **patients(found)})
     _note(folder / "training.json", {**asdict(plan), "cpu_seconds": seconds, "curve": curve})
-    return Made(folder, len(chosen), len(views.among), sum(p.numel() for p in judge.qwen.parameters()))
-
-
-def _check(root: Path, found: Sequence[Base], chosen: Sequence[Base], plan: Plan) -> None:
-    sources = {film.source for film in found}
-    if plan.hold_out is not None and plan.hold_out not in sources:
-        raise SettingsError(f"{root}: no source {plan.hold_out!r} to hold out; there are {', '.join(sorted(sources))}")
-    if sum(film.source != plan.hold_out for film in chosen) < FEWEST:
-        raise SettingsError(f"{root}: fewer than {FEWEST} good films to train on; add films or phantoms")
+    return Made(folder, len(chosen), len(views), sum(p.numel() for p in judge.qwen.parameters()))
 
 
 def _validation(found: Sequence[Base], plan: Plan) -> Views | None:
     """Spoiled films of patients that neither training nor any figure sees; None where there are none."""
-    films = [
-        film for film in found if film.part == "validate" and film.label == "good" and film.source != plan.hold_out
-    ]
+    films = [film for film in found if film.part == "validate" and film.label == "good"]
     return make_views(mixed(films, seed=plan.seed + 1)) if films else None
 
 

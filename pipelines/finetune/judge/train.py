@@ -186,7 +186,7 @@ def _pace(step: int, steps: int) -> float:
 
 def draw_batch(views: Views, size: int, rng: np.random.Generator) -> Batch:
     """Random views, varied where it changes no grade: overviews mirrored, details cut, turned and toned."""
-    chosen = np.sort(views.among[rng.integers(len(views.among), size=size)])
+    chosen = np.sort(rng.integers(len(views), size=size))
     overview = views.overview[chosen]
     mirrored = rng.random(size) < 0.5
     overview[mirrored] = overview[mirrored, :, ::-1]

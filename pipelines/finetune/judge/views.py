@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ....agent.state import ASPECTS
 from ....benchmark.mimic import as_mimic
-from ....tools.film import Domain, Film, Grey
+from ....tools.film import Domain, Film
 from ....tools.looks import REGIONS, looks, region
 from ...view import Advance
 from .bases import Base, known
+from .exports import vary
 from .spoil import NONE, SATURATING, UNKNOWN, Grades, Spoiled, draw, spoil
 
 DOMAINS: tuple[Domain, Domain] = ("presentation", "equalised")
@@ -25,10 +25,6 @@ CROP = 140
 """Sides, in pixels, of what the judge sees; its prompt says the same."""
 KEPT = 168
 """Side of a stored detail in training: the judge sees random parts of it."""
-SCALES = (512, 1024)
-"""Long sides of the exports that training imitates."""
-TRIM = 0.08
-TONE = 0.3
 
 
 class Row(NamedTuple):
@@ -51,14 +47,12 @@ class Views:
         details: uint8, shape (N, K, side, side): details A, B and, in training, one from anywhere.
         grades: int8, shape (N, 6), -1 where unknown.
         rows: N descriptions.
-        among: indices of the views to draw from, all by default.
     """
 
     overview: NDArray[np.uint8]
     details: NDArray[np.uint8]
     grades: NDArray[np.int8]
     rows: Sequence[Row]
-    among: NDArray[np.intp]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,12 +62,7 @@ class Views:
         """All views of the parts as one, without their pixels, which nobody looks at again."""
         rows = [row for part in parts for row in part.rows]
         nothing = np.zeros((len(rows), 0, 0), np.uint8)
-        return cls(nothing, nothing[..., None], _grades(rows), rows, np.arange(len(rows)))
-
-    def without(self, source: str | None) -> "Views":
-        """These views, none of the source's among those to draw from."""
-        kept = [index for index in self.among if self.rows[index].source != source]
-        return replace(self, among=np.array(kept, np.intp))
+        return cls(nothing, nothing[..., None], _grades(rows), rows)
 
 
 def make_training(films: Sequence[Base], number: int, folder: Path, *, seed: int, advance: Advance) -> Views:
@@ -119,7 +108,7 @@ def make_views(spoiled: Sequence[tuple[Base, Spoiled]]) -> Views:
             overview.append(cut[0].pixels)
             details.append([look.pixels for look in cut[1:]])
             rows.append(Row(film.name, film.source, film.patient, domain, made.defects, made.grades))
-    return Views(np.stack(overview), np.array(details), _grades(rows), rows, np.arange(len(rows)))
+    return Views(np.stack(overview), np.array(details), _grades(rows), rows)
 
 
 def read_views(folder: Path) -> Views:
@@ -127,7 +116,7 @@ def read_views(folder: Path) -> Views:
     found: list[list[Any]] = json.loads((folder / "rows.json").read_text())
     rows = [Row(film, source, patient, domain, tuple(d), grades) for film, source, patient, domain, d, grades in found]
     overview, details = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("overview", "details"))
-    return Views(overview, details, _grades(rows), rows, np.arange(len(rows)))
+    return Views(overview, details, _grades(rows), rows)
 
 
 class _Made(NamedTuple):
@@ -154,23 +143,3 @@ def _random(film: Base, rng: np.random.Generator) -> Spoiled:
     """Spoil another export of a film, whose noise, contrast and blades are not those of the first."""
     clean = vary(film.grey, rng)
     return spoil(clean, known(clean, film.label), draw(rng), rng)
-
-
-def vary(grey: Grey, rng: np.random.Generator) -> Grey:
-    """Another export of a film: trimmed margins, another native scale, mirrored, another tone curve; grades stay."""
-    height, width = grey.shape
-    if rng.random() < 0.5:
-        top, bottom, left, right = rng.uniform(0, TRIM, 4)
-        grey = grey[
-            round(top * height) : round((1 - bottom) * height), round(left * width) : round((1 - right) * width)
-        ]
-    scale = rng.uniform(*SCALES) / max(grey.shape) if rng.random() < 0.65 else 1.0
-    if scale < 1:
-        size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
-        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
-    if rng.random() < 0.5:
-        grey = grey[:, ::-1]
-    if rng.random() < 0.5:
-        curve = 255 * (np.arange(256) / 255) ** np.exp(rng.uniform(-TONE, TONE))
-        grey = np.asarray(cv2.LUT(np.ascontiguousarray(grey), np.round(curve).astype(np.uint8)), np.uint8)
-    return np.ascontiguousarray(grey)

@@ -1,0 +1,88 @@
+"""Other exports of a film: what another vendor, archive or console would have made of the same exposure.
+
+A judge that saw the films of a few hospitals takes their processing for quality. So before a film is spoiled, its
+margins, proportions, native scale, tone curve, edge enhancement and compression are drawn anew. Its noise, contrast and
+blades are measured after that (`bases.known`), not before.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ....tools.film import Grey
+
+SCALES = (512, 1024)
+"""Long sides of the exports that training imitates."""
+TRIM = 0.08
+STRETCH = 0.05
+GAMMA = 0.4
+"""Bound of the logarithm of the exponent of a tone curve."""
+BENDS = 5
+BENT = 0.35
+"""Deviation of the logarithm of the slope of each piece of a tone curve."""
+BLACKEST, WHITEST = 24, 231
+RADII = (1.0, 30.0)
+"""Pixels over which edges are enhanced, in a film of 1024: from sharpening to the balance of lungs and mediastinum."""
+ENHANCED = (0.15, 0.7)
+SOFTNESS = (0.25, 0.45)
+"""Sigmas, in pixels, of a blur that nobody sees."""
+QUALITY = (85, 98)
+"""Of a compression that nobody sees."""
+WAYS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+
+
+def vary(grey: Grey, rng: np.random.Generator) -> Grey:
+    """Another export of a film, never enlarged; what a reader said of it holds for this one too."""
+    grey = _rescaled(_trimmed(grey, rng) if rng.random() < 0.5 else grey, rng)
+    if rng.random() < 0.5:
+        grey = grey[:, ::-1]
+    grey = np.ascontiguousarray(grey)
+    if rng.random() < 0.3:
+        grey = _softened(grey, rng)
+    if rng.random() < 0.65:
+        grey = np.asarray(cv2.LUT(grey, tone_curve(rng)), np.uint8)
+    if rng.random() < 0.4:
+        grey = _enhanced(grey, rng)
+    return _compressed(grey, rng) if rng.random() < 0.25 else grey
+
+
+def _trimmed(grey: Grey, rng: np.random.Generator) -> Grey:
+    height, width = grey.shape
+    top, bottom, left, right = rng.uniform(0, TRIM, 4)
+    return grey[round(top * height) : round((1 - bottom) * height), round(left * width) : round((1 - right) * width)]
+
+
+def _rescaled(grey: Grey, rng: np.random.Generator) -> Grey:
+    scale = min(1.0, rng.uniform(*SCALES) / max(grey.shape)) if rng.random() < 0.65 else 1.0
+    height, width = (max(1, round(side * scale * rng.uniform(1 - STRETCH, 1))) for side in grey.shape)
+    way = WAYS[rng.integers(len(WAYS))] if scale > 0.5 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=way), np.uint8)
+
+
+def _softened(grey: Grey, rng: np.random.Generator) -> Grey:
+    return np.asarray(cv2.GaussianBlur(grey, (5, 5), rng.uniform(*SOFTNESS)), np.uint8)
+
+
+def tone_curve(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A rising curve of few bends, uint8, shape (256,), whose ends may leave black and white unused."""
+    slopes: Sequence[float] = np.exp(rng.normal(0, BENT, BENDS))
+    rise = np.concatenate([[0.0], np.cumsum(slopes)]) / np.sum(slopes)
+    shade = (np.arange(256) / 255) ** np.exp(rng.uniform(-GAMMA, GAMMA))
+    low, high = (rng.uniform(0, BLACKEST), rng.uniform(WHITEST, 255)) if rng.random() < 0.4 else (0, 255)
+    return np.round(low + (high - low) * np.interp(shade, np.linspace(0, 1, BENDS + 1), rise)).astype(np.uint8)
+
+
+def _enhanced(grey: Grey, rng: np.random.Generator) -> Grey:
+    """Unsharp masking; twice a box is near enough to a Gaussian."""
+    radius = float(np.exp(rng.uniform(*np.log(RADII)))) * max(grey.shape) / 1024
+    side = 2 * round(radius) + 1
+    soft = cv2.blur(cv2.blur(grey, (side, side)), (side, side))
+    amount = rng.uniform(*ENHANCED)
+    return np.asarray(cv2.addWeighted(grey, 1 + amount, soft, -amount, 0), np.uint8)
+
+
+def _compressed(grey: Grey, rng: np.random.Generator) -> Grey:
+    stream = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*QUALITY))])[1]
+    return np.asarray(cv2.imdecode(stream, cv2.IMREAD_GRAYSCALE), np.uint8)
