@@ -30,7 +30,7 @@ def check_targets(studies: Iterable[Study]) -> None:
 
 
 def check_films(films: Sequence[LabelledImage]) -> None:
-    """Raise where a patient, an image, a study or copies of one film stand in two splits."""
+    """Raise where a patient, image, study or copies of one film stand in two splits, or a study has two patients."""
     for kind, code in (
         ("subject_id", "patient-overlap"),
         ("image_id", "id-in-two-splits"),
@@ -41,6 +41,11 @@ def check_films(films: Sequence[LabelledImage]) -> None:
             name = getattr(film, kind)
             if splits.setdefault(name, film.split) != film.split:
                 raise LeakError(code, f"{kind} {name} stands in split {splits[name]} and in {film.split}")
+    patients: dict[str, str] = {}
+    for film in films:
+        if patients.setdefault(film.study_id, film.subject_id) != film.subject_id:
+            named = f"of {patients[film.study_id]} and of {film.subject_id}"
+            raise LeakError("patient-overlap", f"study {film.study_id} is {named}; a study is one patient's")
     copies = [pair for pair in duplicates(films) if pair[0].split != pair[1].split]
     if copies:
         shown = "; ".join(f"{a.image_id} ({a.split}) and {b.image_id} ({b.split})" for a, b in copies[:SHOWN])

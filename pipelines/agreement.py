@@ -16,7 +16,8 @@ from .store import Store
 
 _READS = f"""
 SELECT
-    r.image_id, r.reader, r.regime, r.blind, l.regime AS said, l.quality, coalesce(l.subject_id, l.image_id) AS patient,
+    r.image_id, r.reader, r.regime, r.blind, l.regime AS said, l.quality,
+    coalesce(l.subject_id, l.study_id, l.image_id) AS patient,
     [{", ".join(f"r.{aspect}" for aspect in ASPECTS)}] AS present,
     [{", ".join(f"l.{aspect}" for aspect in ASPECTS)}] AS severities,
     v.measures, v.intensity_domain AS domain, v."view"

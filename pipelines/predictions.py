@@ -12,6 +12,8 @@ from .errors import SettingsError
 
 DECIDES = ("model", "revision", "prompt_sha256", "max_pixels", "max_tokens")
 """What all reports of one file share."""
+_BEGINS = b'{"case_id": '
+"""As every line does; what does not is another file's, and not ours to cut."""
 
 
 class Written(NamedTuple):
@@ -57,9 +59,8 @@ class Predictions:
     def _kept(self) -> Iterator[Mapping[str, Any]]:
         self._lines.seek(0)
         data = self._lines.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._lines.truncate(len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
+        end = data.rfind(b"\n") + 1
+        for number, line in enumerate(data[:end].splitlines(), 1):
             try:
                 record = json.loads(line)
                 origin = {name: record[name] for name in DECIDES}
@@ -70,6 +71,9 @@ class Predictions:
                 changed = ", ".join(name for name in DECIDES if origin[name] != self._origin[name])
                 raise SettingsError(f"{self._path}: holds reports of another {changed}; name a new file")
             yield record
+        if not _BEGINS.startswith(data[end:][: len(_BEGINS)]):
+            raise SettingsError(f"{self._path}: ends in no report of lrrg generate; name a new file")
+        self._lines.truncate(end)
 
     def add(self, reports: Sequence[Written], rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Append reports and have the disk keep them.

@@ -25,7 +25,8 @@ SHARES = (("train", 0.8), ("validate", 0.1), ("test", 0.1))
 """Of patients, where the data set publishes no split."""
 DEVICES = FINDINGS.index("Support Devices")
 IMAGES = """
-SELECT l.image_id, l.study_id, l.subject_id, l.official_split, upper(l.view_position) AS "view", l.regime, l.quality,
+SELECT l.image_id, l.study_id, coalesce(l.subject_id, min(l.subject_id) OVER (PARTITION BY l.study_id)) AS subject_id,
+    l.official_split, upper(l.view_position) AS "view", l.regime, l.quality,
     l.defects, l.fingerprint, r.path || '/' || l.path AS path, i.study_date, i.study_time, i.procedure,
     i."rows" * i."columns" / 1e6 AS megapixels
 FROM labels AS l JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
@@ -38,9 +39,7 @@ VIEWS = """
 SELECT study_id, image_id, coalesce(nullif(upper(view_position), ''), 'unknown') AS "view"
 FROM image WHERE study_id IS NOT NULL
 """
-RECIPE = (
-    "SELECT recipe_id, json_extract_string(body, '$.policy.name') AS policy FROM recipe ORDER BY used_at DESC LIMIT 1"
-)
+RECIPE = "SELECT recipe_id, policy FROM recipes WHERE latest"
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,15 @@ def test_a_file_holds_reports_of_one_model_and_has_one_writer(splits: Path, mode
         write(splits, model, out)
 
 
+@pytest.mark.parametrize("written", ['{"notes": "mine"}', "one line\nand another", "line\n"])
+def test_a_file_that_is_none_of_ours_stays_as_it_was(tmp_path: Path, written: str):
+    out = tmp_path / "notes.json"
+    out.write_text(written)
+    with pytest.raises(SettingsError, match="name a new file"), Predictions.opened(out, {}):
+        pass
+    assert out.read_text() == written
+
+
 def test_a_folder_without_a_model_is_named(splits: Path, tmp_path: Path):
     with pytest.raises(SettingsError, match="no model; name a folder"):
         write(splits, tmp_path, tmp_path / "predictions.jsonl")

@@ -183,6 +183,21 @@ def test_studies_of_nobody_are_counted_because_they_may_leak(database: Path, tmp
         assert materialise(store, tmp_path / "unnamed", ("parquet",), Spec()).without_patient == 1
 
 
+def test_a_film_that_names_no_patient_is_of_the_patient_whom_its_study_names(database: Path, tmp_path: Path):
+    copy = tmp_path / "verdicts.duckdb"
+    copy.write_bytes(database.read_bytes())
+    with Store.open(copy) as store:
+        materialise(store, tmp_path / "named", ("parquet",), Spec())
+        found = store.query("SELECT min(image_id) FROM image GROUP BY study_id HAVING count(*) > 1").rows
+        for table in ("image", "label"):
+            store.query(
+                f"UPDATE {table} SET subject_id = NULL WHERE image_id IN $ids", {"ids": [each[0] for each in found]}
+            )
+        assert materialise(store, tmp_path / "half", ("parquet",), Spec()).without_patient == 0
+    assert found
+    assert read_parquet(tmp_path / "half" / CASES) == read_parquet(tmp_path / "named" / CASES)
+
+
 def test_nothing_judged_is_a_clear_error(tmp_path: Path):
     with Store.open(tmp_path / "empty.duckdb") as store, pytest.raises(SettingsError, match="lrrg annotate"):
         materialise(store, tmp_path / "out", ("parquet",), Spec())

@@ -108,6 +108,7 @@ def test_no_film_of_the_holdout_has_a_copy_in_train():
     ("films", "code"),
     [
         ([film(1), film(2, split="train")], "patient-overlap"),
+        ([film(1, 0), film(1, 1, patient=2)], "patient-overlap"),
         ([film(1), replace(film(1, patient=2, split="train"), study_id="s2")], "id-in-two-splits"),
         ([film(1), replace(film(2, patient=2, split="train"), fingerprint=film(1).fingerprint)], "duplicate-film"),
     ],
