@@ -140,7 +140,7 @@ class Server:
             choice, model = reply["choices"][0], reply["model"]
             text, finish = choice["message"]["content"], choice["finish_reason"]
             tokens = _tokens(choice.get("logprobs"))
-        except (AttributeError, KeyError, IndexError, TypeError) as error:
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise JudgeReplyError("malformed", f"{self.url}: the reply is no chat completion", str(reply)) from error
         if model != asked:
             raise JudgeUnavailable("wrong-model", f"{self.url}: asked for {asked}, {model} answered")
@@ -227,8 +227,8 @@ def _tokens(listed: Any) -> tuple[Token, ...]:
     return tuple(
         Token(
             each["token"],
-            each["logprob"],
-            tuple((other["token"], other["logprob"]) for other in each.get("top_logprobs") or ()),
+            float(each["logprob"]),
+            tuple((other["token"], float(other["logprob"])) for other in each.get("top_logprobs") or ()),
         )
         for each in (listed and listed.get("content")) or ()
     )

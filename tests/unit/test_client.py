@@ -26,6 +26,9 @@ class Count(BaseModel):
 
 GOOD = says('{"errors": 3}')
 
+UNSURE = b"""{"model": "judge", "choices": [{"message": {"content": "{\\"errors\\": 3}"}, "finish_reason": "stop",
+ "logprobs": {"content": [{"token": "3", "logprob": %s}]}}]}"""
+
 
 def ask(server: Server, limits: Limits | None = None, seeds: tuple[int, ...] = (0,)) -> tuple[Count, list[float]]:
     """The server's answer, and the waits between attempts, which are not waited for."""
@@ -121,6 +124,8 @@ def test_what_will_not_pass_is_not_asked_twice(act: Act, error: type[Exception],
         (sends(b"{"), "malformed"),
         (sends(b"[]"), "malformed"),
         (sends(b'{"model": "judge", "choices": []}'), "malformed"),
+        (sends(UNSURE % b"null"), "malformed"),
+        (sends(UNSURE % b'"likely"'), "malformed"),
     ],
 )
 def test_a_bad_reply_is_asked_for_again_with_the_next_seed(act: Act, code: str):
