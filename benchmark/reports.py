@@ -12,10 +12,6 @@ from .phantom_findings import Finding
 Shape = Literal["full", "findings", "paragraph"]
 """Sections a report has: findings and impression, findings alone, or one paragraph without a heading."""
 
-LABELS = (
-    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Fracture", "Lung Lesion",
-    "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other", "Pneumonia", "Pneumothorax", "Support Devices",
-)  # fmt: skip
 _DEVICES: Mapping[str, tuple[str, ...]] = {
     "endotracheal_tube": (
         "An endotracheal tube ends above the carina.",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+from ..benchmark.findings import FINDINGS
 from ..benchmark.ladder import read_ladder
-from ..benchmark.reports import LABELS
 from .demo_plan import DemoStudy
 
 _METADATA = (
@@ -31,8 +31,8 @@ def write_jpg_tables(root: Path, studies: Sequence[DemoStudy], shapes: Mapping[s
     _gz(root / "mimic-cxr-2.0.0-split.csv.gz", ("dicom_id", "study_id", "subject_id", "split"), split)
     for labeler in ("chexpert", "negbio"):
         rows = ((study.subject_id, study.study_id, *_cells(study)) for study in studies)
-        _gz(root / f"mimic-cxr-2.0.0-{labeler}.csv.gz", ("subject_id", "study_id", *LABELS), rows)
-    header = ("study_id", *(_TEST_NAMES.get(label, label) for label in LABELS))
+        _gz(root / f"mimic-cxr-2.0.0-{labeler}.csv.gz", ("subject_id", "study_id", *FINDINGS), rows)
+    header = ("study_id", *(_TEST_NAMES.get(label, label) for label in FINDINGS))
     test = ((study.study_id, *_cells(study)) for study in studies if study.split == "test")
     (root / "mimic-cxr-2.1.0-test-set-labeled.csv").write_text(_csv(header, test), encoding="utf-8")
     names = "".join(f"{study.folder}/{film.dicom_id}.jpg\n" for study, film in films)
@@ -101,7 +101,7 @@ def _metadata(studies: Iterable[DemoStudy], shapes: Mapping[str, tuple[int, int]
 
 def _cells(study: DemoStudy) -> list[str]:
     labels = study.report.labels
-    return [f"{labels[label]:.1f}" if label in labels else "" for label in LABELS]
+    return [f"{labels[label]:.1f}" if label in labels else "" for label in FINDINGS]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Row]) -> str:

@@ -51,7 +51,7 @@ def labelled_films(root: Path) -> list[LabelledFilm]:
 
 
 def _film(row: Mapping[str, str], by_name: dict[str, list[Path]], manifest: Path) -> LabelledFilm:
-    name, patient, view, label = (row[column] or "" for column in COLUMNS)  # a short line lacks its last cells
+    name, patient, view, label = (row[column] for column in COLUMNS)
     paths = by_name.get(name, [])
     if not paths:
         raise SettingsError(f"{manifest}: {name} is listed but is not below {manifest.parent}")

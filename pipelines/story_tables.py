@@ -74,9 +74,9 @@ def _differences(gaps: Sequence[Gap]) -> list[Gap]:
 
 def _difference(gap: Gap) -> str:
     shown = "a difference" if gap.low > 0 or gap.high < 0 else "no difference shown"
-    points, less = f"{100 * abs(gap.value):.0f}", "less" if gap.value > 0 else "more"
-    interval = f"{100 * gap.low:+.0f} to {100 * gap.high:+.0f}"
-    return f"dual_loop loses {points} {less} than sft to {gap.cases[3:]} ({interval} less): {shown}."
+    points = [round(100 * each) for each in (gap.value, gap.low, gap.high)]
+    less, (value, low, high) = ("less", points) if gap.value > 0 else ("more", (-points[0], -points[2], -points[1]))
+    return f"dual_loop loses {value} {less} than sft to {gap.cases[3:]} ({low} to {high} {less}): {shown}."
 
 
 def _points(gap: Gap | None) -> str:

@@ -86,7 +86,8 @@ class AugmentSection(Section):
     """Spoilt copies of high films that train as low ones."""
 
     share: Share = Field(
-        0.5, description="of the low regime's draws that are spoilt copies; of all draws where a batch has no such half"
+        0.5,
+        description="of the low regime's draws that are spoilt copies; of all in `sft_mix`, of none in `sft_clean`",
     )
     defects: tuple[str, ...] = Field((), description="of LRRG-C, seen ones only; none named: all seen ones")
     severities: tuple[Severity, ...] = Field((2, 3, 4, 5), min_length=1, description="drawn evenly")

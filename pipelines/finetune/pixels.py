@@ -10,6 +10,7 @@ from PIL import Image
 
 Grey = NDArray[np.uint8]
 PATCH, MERGE, FRAMES = 14, 2, 2
+"""Pixels along the side of a patch, patches along the side of what becomes one token, and equal frames of a film."""
 FACTOR = PATCH * MERGE
 """Pixels along the side of what becomes one token."""
 MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -10,11 +10,10 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import SettingsError
 from ..report_prompt import Question
+from .objective import IGNORED
 from .pixels import Grey, patches, resized
 from .tokenizer import END_OF_TURN, IMAGE
 
-IGNORED = -100
-"""Label of what is not learned: the prompt, the picture and the padding."""
 Batch = dict[str, torch.Tensor]
 
 

@@ -9,11 +9,9 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from .pixels import FRAMES, MERGE, PATCH
 from .tokenizer import END_OF_TEXT, END_OF_TURN, IMAGE, VIDEO, VISION_END, VISION_START
 
-PATCH = 14
-MERGE = 2
-"""Patches a side that become one token."""
 HEAD = 32
 """Width of an attention head."""
 
@@ -100,7 +98,7 @@ def save_folder(
 def image_processor(min_pixels: int, max_pixels: int) -> Qwen2VLImageProcessorPil:
     """Qwen's preprocessing on PIL and numpy: equal to the torchvision one, and needs no torchvision."""
     return Qwen2VLImageProcessorPil(
-        min_pixels=min_pixels, max_pixels=max_pixels, patch_size=PATCH, temporal_patch_size=2, merge_size=MERGE
+        min_pixels=min_pixels, max_pixels=max_pixels, patch_size=PATCH, temporal_patch_size=FRAMES, merge_size=MERGE
     )
 
 
@@ -132,7 +130,7 @@ def _vision(sizes: Sizes) -> dict[str, object]:
         "num_heads": sizes.vision_hidden // HEAD,
         "patch_size": PATCH,
         "spatial_merge_size": MERGE,
-        "temporal_patch_size": 2,
+        "temporal_patch_size": FRAMES,
         "in_channels": 3,
         "out_hidden_size": sizes.hidden,
         "fullatt_block_indexes": list(range(sizes.vision_depth)),

@@ -99,9 +99,10 @@ class Sampler:
         """The films of one step of this process."""
         step = step * self._world + self._rank
         size, low = self._config.train.batch_size, self._config.low_rows
-        if self._config.sampling in ("clean", "proportional"):
-            pool = "high" if self._config.sampling == "clean" else "all"
-            picks = [self._slot(pool, slot) for slot in range(step * size, (step + 1) * size)]
+        if self._config.sampling == "clean":
+            return Draw(tuple(self._streams["high"][slot] for slot in range(step * size, (step + 1) * size)), ())
+        if self._config.sampling == "proportional":
+            picks = [self._slot("all", slot) for slot in range(step * size, (step + 1) * size)]
             return Draw(tuple(p for p in picks if not self._is_low(p)), tuple(p for p in picks if self._is_low(p)))
         rows = size - low
         high = tuple(self._streams["high"][slot] for slot in range(step * rows, (step + 1) * rows))

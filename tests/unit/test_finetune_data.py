@@ -14,8 +14,9 @@ from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.config import Config, parse, read_config
 from lrrg.pipelines.finetune.data import Example, Films, read_corpus
 from lrrg.pipelines.finetune.loader import loader, validation
+from lrrg.pipelines.finetune.objective import IGNORED
 from lrrg.pipelines.finetune.pixels import fitted, patches, resized
-from lrrg.pipelines.finetune.processor import IGNORED, Processor
+from lrrg.pipelines.finetune.processor import Processor
 from lrrg.pipelines.finetune.samplers import Sampler
 from lrrg.pipelines.finetune.tokenizer import IMAGE, train_tokenizer
 from lrrg.pipelines.report_prompt import Question
@@ -181,12 +182,14 @@ def test_every_film_comes_once_a_turn_and_in_another_order():
 
 def test_clean_steps_show_high_films_and_proportional_ones_what_there_is():
     films = examples(30, 10)
-    clean = drawn(small(strategy={"name": "sft_clean"}, augment={"share": 0.0}), films)
-    assert not any(draw.low for draw in clean)
+    for share in (0.0, 0.5, 1.0):
+        clean = drawn(small(strategy={"name": "sft_clean"}, augment={"share": share}), films)
+        assert all(len(draw.high) == 4 and not draw.low for draw in clean)
+        assert all(films[pick.film].regime == "high" and not pick.spoilt for draw in clean for pick in draw.high)
     mixed = drawn(small(strategy={"name": "sft_mix"}, augment={"share": 0.0}), films, 100)
     assert sum(len(draw.low) for draw in mixed) == 100
-    spoilt = drawn(small(strategy={"name": "sft_clean"}, augment={"share": 0.5}), films)
-    assert all(len(draw.low) == 2 and all(pick.spoilt for pick in draw.low) for draw in spoilt)
+    spoilt = drawn(small(strategy={"name": "sft_mix"}, augment={"share": 0.5}), films)
+    assert all(sum(pick.spoilt for pick in draw.low) == 2 and len([*draw.high, *draw.low]) == 4 for draw in spoilt)
 
 
 def test_paired_copies_are_of_the_steps_own_films_and_twins_come_first():

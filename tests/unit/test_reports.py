@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from lrrg.benchmark.findings import FINDINGS as LABELS
 from lrrg.benchmark.phantom_findings import FINDINGS
-from lrrg.benchmark.reports import LABELS, report
+from lrrg.benchmark.reports import report
 
 
 def written(findings=(), seed=0, **how):

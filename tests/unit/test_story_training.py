@@ -38,7 +38,7 @@ def test_the_table_fits_a_terminal_and_is_plain_about_floors(capsys: pytest.Capt
     assert plainly(gaps) == [
         "sft: above every floor (62 against 38, floor_retrieval).",
         "dual_loop: BELOW a floor (30 against 38, floor_retrieval): no better than writing blind.",
-        "dual_loop loses 2 more than sft to scatter (-12 to +8 less): no difference shown.",
+        "dual_loop loses 2 more than sft to scatter (-8 to 12 more): no difference shown.",
     ]
     told(gaps, as_json=True)
     assert [json.loads(line)["model"] for line in capsys.readouterr().out.splitlines()] == [gap.model for gap in gaps]
