@@ -18,10 +18,10 @@ from ..settings import ReadSettings
 from ..view import Advance
 from .config import Config
 from .data import Corpus, read_corpus
-from .export import export
+from .export import ADAPTER, MERGED, export
 from .loader import loader, validation
 from .model import Loaded, load
-from .progress import last_checkpoint
+from .progress import LOG, last_checkpoint
 from .trainer import Fitted, fit, memory_explained, refuse_sharding
 
 SMALL = 20_000_000
@@ -58,7 +58,8 @@ def train(
     """Train on the folder `splits` and write everything to `out`.
 
     `out` gets `config.json`, `log.jsonl`, `checkpoints/`, `adapter/` (of a low-rank run), `merged/` and, last,
-    `run.json`. Several processes (`torchrun`) share one run; the first writes.
+    `run.json`: a run that has it is whole, and resuming changes nothing. Several processes (`torchrun`) share one run;
+    the first writes.
 
     Raises:
         SettingsError: `splits` is no benchmark, `out` holds another run, or a setting does not fit the data.
@@ -71,6 +72,8 @@ def train(
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     corpus = read_corpus(splits, config)
     _claim(out, config, resume=resume)
+    if resume and (out / MANIFEST).is_file():
+        return _whole(out, corpus)
     loaded = load(config, corpus)
     spare_threads(loaded.model)
     batches = loader(config, corpus.train, loaded.processor, read, rank=rank, world=world)
@@ -107,6 +110,15 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
         raise SettingsError(f"{out}: holds a run; go on with --resume or name a new folder")
     out.mkdir(parents=True, exist_ok=True)
     _write(path, said)
+
+
+def _whole(out: Path, corpus: Corpus) -> Trained:
+    """A run that has nothing left to do."""
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    if manifest["data"]["cases_sha256"] != corpus.manifest["cases_sha256"]:
+        raise SettingsError(f"{out}: a run on the cases of another benchmark; name a new folder")
+    fitted = Fitted(manifest["steps"], manifest["best_step"], manifest["best_loss"], out / LOG)
+    return Trained(fitted, [out / name for name in (ADAPTER, MERGED) if (out / name).is_dir()], manifest)
 
 
 def describe(config: Config, corpus: Corpus, loaded: Loaded, fitted: Fitted) -> dict[str, Any]:

@@ -135,6 +135,13 @@ class DualLoopTrainer(Trainer):
         """The loader as it is: it knows ranks and seeds itself."""
         return self._batches
 
+    def _run_epoch(self, **given: Any) -> None:
+        """Train, unless the checkpoint gone on from is of the last step: the Trainer would make one more."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**given)
+        else:
+            self.control.should_training_stop = True
+
     def training_step(
         self, model: torch.nn.Module, inputs: Mapping[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:

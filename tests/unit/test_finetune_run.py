@@ -73,6 +73,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(splits: Path, straight: Path, tmp_pat
         assert torch.equal(tensor, weights(tmp_path / "merged")[name]), name
 
 
+def test_a_whole_run_is_left_as_it_is(splits: Path, straight: Path, tmp_path: Path):
+    out = tmp_path / "again"
+    shutil.copytree(straight, out)
+    before = {path.name: path.read_bytes() for path in (out / "run.json", out / "merged" / "model.safetensors")}
+    again = run(splits, small(train=EVERY), out, resume=True)
+    assert (again.fitted.steps, again.folders) == (4, [out / "merged"])
+    (out / "run.json").unlink()  # as a kill leaves it between the last checkpoint and the end
+    assert run(splits, small(train=EVERY), out, resume=True).fitted.steps == 4
+    assert before == {path.name: path.read_bytes() for path in (out / "run.json", out / "merged" / "model.safetensors")}
+    manifest = json.loads(before["run.json"])
+    (out / "run.json").write_text(json.dumps({**manifest, "data": {"cases_sha256": "another"}}))
+    with pytest.raises(SettingsError, match="another benchmark"):
+        run(splits, small(train=EVERY), out, resume=True)
+
+
 def test_the_verb_prints_nothing_but_its_result(splits: Path, tmp_path: Path):
     config = tmp_path / "run.toml"
     config.write_text(
