@@ -3,14 +3,13 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...agent.policy import load
 from ..annotate import recipe_of
@@ -25,8 +24,6 @@ from .processes import Cost
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""
 ENGINES = ("local", "ray")
-NO_LABELS = "CREATE OR REPLACE MACRO derived(source) AS TABLE FROM label LIMIT 0"
-"""Makes of a database one in which no label follows from a verdict."""
 BOUND = "192MB"
 """Of a database in memory: less than that of MIMIC-CXR's verdicts takes on disk, so that the bound is reached."""
 LOOKS = 8
@@ -53,12 +50,12 @@ class Driver(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Shard files merged into a database of that many images: verdicts and ledger alone, and all with the labels."""
+    """Shard files merged into a database of that many images, and merely copied into a table without key or ledger."""
 
     shards: int
     rows: int
-    rows_s: float
-    rows_cpu_s: float
+    bare_s: float
+    bare_cpu_s: float
     seconds: float
     cpu_s: float
 
@@ -134,23 +131,19 @@ ORDER BY number
 
 
 def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
-    """Cut random verdicts into shard files, and merge these into a database that has none of them yet.
-
-    Once without the labels that follow, which leaves verdicts and ledger, and once as always.
-    """
+    """Cut random verdicts into shard files, and merge these into a database that has none of them yet."""
     recipe = recipe_of(load(settings.agent.policy))
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
-        db, other = Path(scratch) / "bench.duckdb", Path(scratch) / "other.duckdb"
+        db = Path(scratch) / "bench.duckdb"
         with Store.open(db) as store:
             fill(store, recipe, rows)
             store.start_run(replace(begin_run(recipe, {}), run_id="bench"))
             _cut(store, Path(scratch), shards)
-        copyfile(db, other)
-        with Store.open(other) as store:
-            store.query(NO_LABELS)
-        _, *alone = _merging(other)
-        merged, *whole = _merging(db)
-        return Merged(shards, merged, *alone, *whole)
+        with Store.open(Path(scratch) / "bare.duckdb") as store:
+            _, *bare = _timed(lambda: store.query(f"CREATE TABLE bare AS FROM '{scratch}/*.parquet'"))
+        with Store.open(db) as store:
+            merged, *whole = _timed(lambda: store.merge_shards(shard_files(db.parent)))
+        return Merged(shards, merged, *bare, *whole)
 
 
 def bench_memory(settings: Settings, rows: int, shards: int) -> list[Kept]:
@@ -177,12 +170,10 @@ def _one_by_one(db: Path) -> list[Kept]:
     return seen
 
 
-def _merging(db: Path) -> tuple[int, float, float]:
-    """Verdicts a driver that has just begun merges from the folder, and seconds by the clock and of processors."""
-    with Store.open(db) as store:
-        began, cpu = time.perf_counter(), time.process_time()
-        merged = store.merge_shards(shard_files(db.parent))
-        return merged, time.perf_counter() - began, time.process_time() - cpu
+def _timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What the work gives, and its seconds by the clock and of processors."""
+    began, cpu = time.perf_counter(), time.process_time()
+    return work(), time.perf_counter() - began, time.process_time() - cpu
 
 
 def _cut(store: Store, folder: Path, shards: int) -> None:

@@ -14,7 +14,7 @@ TOP = 6
 """Contributions named a film."""
 LEAST = 0.005
 """Log-odds below which a contribution is not worth a line."""
-_SEVERITIES = ", ".join(ASPECTS)
+_SEVERITIES = ", ".join(f"l.{aspect}" for aspect in ASPECTS)
 _WORST_OF = """
     UNION ALL
     (SELECT image_id, 'worst {0}', 5 FROM labels WHERE {0} >= 1 ORDER BY {0} DESC, quality, image_id LIMIT 100)

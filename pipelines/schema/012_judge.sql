@@ -45,13 +45,6 @@ COMMENT ON COLUMN policy_judge_aspect.temperature IS 'What the judge''s log-prob
 COMMENT ON COLUMN policy_judge_aspect.shift IS 'What the log-odds of any severity above 0 are raised by after that.';
 COMMENT ON COLUMN policy_judge_aspect.weight IS 'Log-odds of low quality a unit of expected severity.';
 
--- Four probabilities made true, up to a common factor.
-CREATE MACRO made_true(p, temperature, shift) AS list_transform(
-    p, lambda x, place: pow(x / list_max(p), 1 / temperature) * if(place > 1, exp(shift), 1)
-);
-CREATE MACRO expected(p, temperature, shift) AS
-    list_dot_product([0.0, 1.0, 2.0, 3.0], made_true(p, temperature, shift)) / list_sum(made_true(p, temperature, shift));
-
 CREATE VIEW judgements AS
 WITH told AS (
     SELECT *, unnest(map_keys(judge)) AS aspect, unnest(map_values(judge)) AS p FROM verdict WHERE judge IS NOT NULL

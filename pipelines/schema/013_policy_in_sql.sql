@@ -1,5 +1,4 @@
--- The policy in SQL. `source` is `verdict` or a table of its shape (a batch about to be stored), so that the rows
--- materialised with each batch and the rows anyone can derive again come from one text.
+-- The policy in SQL.
 CREATE OR REPLACE MACRO scaled(value, transform, median, scale) AS (CASE transform
     WHEN 'log' THEN ln(greatest(value, 1e-6))
     WHEN 'log1p' THEN ln(1 + greatest(value, 0))
@@ -18,11 +17,19 @@ CREATE OR REPLACE MACRO passed(cuts, direction, value) AS (
 
 CREATE OR REPLACE MACRO aspects() AS ['artifact', 'blur', 'collimation', 'exposure', 'noise', 'positioning'];
 
+-- Four probabilities made true, up to a common factor.
+CREATE OR REPLACE MACRO made_true(p, temperature, shift) AS list_transform(
+    p, lambda x, place: pow(x / list_max(p), 1 / temperature) * if(place > 1, exp(shift), 1)
+);
+CREATE OR REPLACE MACRO expected(p, temperature, shift) AS
+    list_dot_product([0.0, 1.0, 2.0, 3.0], made_true(p, temperature, shift)) / list_sum(made_true(p, temperature, shift));
+
 -- Log-odds in whole 2^-40: their sum is the same whatever the order and the thread count.
 CREATE OR REPLACE MACRO units(log_odds) AS (log_odds * 1099511627776)::BIGINT;
 
--- A label of each verdict, by the tools and the judge: the severities that stand after both were reconciled, its
--- confidence, and, where the policy knows how, its say in quality and regime.
+-- Verdicts with their labels, by the tools and the judge: the severities that stand after both were reconciled, and, where
+-- the policy knows how, the judge's say in quality and regime. `source` is `verdict` or a table of its shape (a batch about
+-- to be stored), so that the labels stored with each batch and those anyone can derive again come from one text.
 -- A film goes by a number here, and so does what a policy says of an intensity domain and a view group: every join and
 -- every sum over measures is one of whole numbers.
 CREATE OR REPLACE MACRO derived(source) AS TABLE
@@ -32,15 +39,10 @@ WITH film AS MATERIALIZED (
         v.image_id,
         v.recipe_id,
         v.status,
-        v.route,
-        v.rationale,
-        v.fingerprint,
         v.intensity_domain,
         v.measures,
         v.judge,
-        v.judge_confidence,
         v.settled,
-        v.created_at,
         if(v.status IN ('ok', 'needs_review'), coalesce(g."group", 'unknown'), NULL) AS "group"
     FROM query_table(source) AS v
     LEFT JOIN policy_view AS g ON g.recipe_id = v.recipe_id AND g."view" = upper(v."view")
@@ -146,36 +148,25 @@ WITH film AS MATERIALIZED (
     FROM odds
 )
 SELECT
-    v.image_id,
-    i.subject_id,
-    i.study_id,
-    i.path,
-    i.view_position,
-    i.official_split,
-    v.status,
-    CASE
-        WHEN v.quality < v.low OR list_contains(v.ruled, 'low') THEN 'low'
-        WHEN v.quality < v.high OR len(v.ruled) > 0 THEN 'borderline'
-        WHEN v.quality IS NOT NULL THEN 'high'
-    END AS regime,
-    v.quality,
-    v.severities[5] AS noise,
-    v.severities[2] AS blur,
-    v.severities[4] AS exposure,
-    v.severities[3] AS collimation,
-    v.severities[6] AS positioning,
-    v.severities[1] AS artifact,
-    list_filter(aspects(), lambda aspect, place: v.severities[place] = 3)
-    || list_filter(aspects(), lambda aspect, place: v.severities[place] = 2)
-    || list_filter(aspects(), lambda aspect, place: v.severities[place] = 1) AS defects,
-    v.route,
-    v.judge_confidence,
-    v.rationale,
-    v.fingerprint,
-    v.recipe_id,
-    v.created_at
-FROM stands AS v
-JOIN image AS i USING (image_id);
+    v.* REPLACE (
+        CASE
+            WHEN s.quality < s.low OR list_contains(s.ruled, 'low') THEN 'low'
+            WHEN s.quality < s.high OR len(s.ruled) > 0 THEN 'borderline'
+            WHEN s.quality IS NOT NULL THEN 'high'
+        END AS regime,
+        s.quality AS quality,
+        s.severities[5] AS noise,
+        s.severities[2] AS blur,
+        s.severities[4] AS exposure,
+        s.severities[3] AS collimation,
+        s.severities[6] AS positioning,
+        s.severities[1] AS artifact,
+        list_filter(aspects(), lambda aspect, place: s.severities[place] = 3)
+        || list_filter(aspects(), lambda aspect, place: s.severities[place] = 2)
+        || list_filter(aspects(), lambda aspect, place: s.severities[place] = 1) AS defects
+    )
+FROM query_table(source) AS v
+JOIN stands AS s USING (image_id, recipe_id);
 
 CREATE OR REPLACE VIEW contributions AS
 WITH measured AS (

@@ -22,8 +22,6 @@ FROM incoming AS n JOIN image AS i USING (image_id) JOIN root AS r USING (root_i
 WHERE i.root_id <> ? OR i.path <> n.path
 ORDER BY ALL LIMIT 1
 """
-_SHOWN = ("subject_id", "study_id", "view_position", "official_split")
-"""Columns of the catalog that `label` repeats."""
 
 
 def add_images(connection: duckdb.DuckDBPyConnection, root: Location, rows: Iterable[CatalogRow]) -> int:
@@ -35,19 +33,18 @@ def add_images(connection: duckdb.DuckDBPyConnection, root: Location, rows: Iter
         if twice:
             image_id, one, other = twice[0]
             raise SettingsError(f"{root}: two files share the image id {image_id}: {one} and {other}")
-        _update(connection, "image", _names(CatalogRow)[2:])
-        _update(connection, "label", _SHOWN)
+        _update(connection, _names(CatalogRow)[2:])
         columns = _columns(CatalogRow)
         new = f"SELECT {root_id}, {columns} FROM incoming ANTI JOIN image USING (image_id)"
         return _count(connection, f"INSERT INTO image (root_id, {columns}) {new}")
 
 
-def _update(connection: duckdb.DuckDBPyConnection, table: str, names: Iterable[str]) -> None:
-    """Let `table` say what `incoming` says about images both have."""
+def _update(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Let the catalog say what `incoming` says about images both have."""
     changes = ", ".join(f'"{name}" = n."{name}"' for name in names)
-    differs = " OR ".join(f'{table}."{name}" IS DISTINCT FROM n."{name}"' for name in names)
+    differs = " OR ".join(f'image."{name}" IS DISTINCT FROM n."{name}"' for name in names)
     connection.execute(
-        f"UPDATE {table} SET {changes} FROM incoming AS n WHERE {table}.image_id = n.image_id AND ({differs})"
+        f"UPDATE image SET {changes} FROM incoming AS n WHERE image.image_id = n.image_id AND ({differs})"
     )
 
 

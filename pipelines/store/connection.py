@@ -1,5 +1,6 @@
 """Opening a database file: one writer, many readers, its schema, and every way that can go wrong as one clear line."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -17,12 +18,34 @@ _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_version (
     version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL
 );
+ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS sha256 VARCHAR;
 COMMENT ON TABLE schema_version IS 'Schema files this database has.';
 COMMENT ON COLUMN schema_version.version IS 'Number of the file.';
 COMMENT ON COLUMN schema_version.name IS 'Name of the file.';
-COMMENT ON COLUMN schema_version.applied_at IS 'When it was applied (UTC).';
+COMMENT ON COLUMN schema_version.applied_at IS 'When it was last applied (UTC).';
+COMMENT ON COLUMN schema_version.sha256 IS 'sha256 of the file as applied.';
 """
-Migration = tuple[int, str, str]
+_ONCE = re.compile(r"^(CREATE (?!OR REPLACE)|ALTER|UPDATE|DROP)", re.MULTILINE)
+
+
+class Migration(NamedTuple):
+    """A numbered file of `pipelines/schema`."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Of its text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it defines macros and views alone, which a changed file defines anew."""
+        return not _ONCE.search(self.text)
+
+
 _MEANING = (
     (("different configuration",), "locked", "in use by this process already"),
     (("not a valid DuckDB", "Is a directory"), "not-a-database", "not a DuckDB database; name another --db"),
@@ -36,8 +59,9 @@ _MEANING = (
 )
 """What DuckDB says, the code it gets, and what to do about it."""
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB"}
-"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge."""
+WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB", "write_buffer_row_group_count": 1}
+"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge. And a
+full group of new rows is packed at once, by whichever processor brought it, and not with all others at the end by one."""
 
 
 def connect(
@@ -88,22 +112,26 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def migrations() -> list[Migration]:
-    """The numbered SQL files of `pipelines/schema` as (number, name, text), in order."""
+    """The numbered SQL files of `pipelines/schema`, in order."""
     folder = resources.files("lrrg.pipelines") / "schema"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-    return [(int(entry.name[:3]), entry.name, entry.read_text(encoding="utf-8")) for entry in files]
+    return [Migration(int(entry.name[:3]), entry.name, entry.read_text(encoding="utf-8")) for entry in files]
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
     known = migrations()
     applied = _applied(connection, path)
-    unknown = applied - {number for number, _, _ in known}
+    unknown = applied.keys() - {each.number for each in known}
     if unknown:
         raise StoreError("newer-schema", f"{path}: has schema file {max(unknown)}, which this lrrg lacks; upgrade lrrg")
-    pending = [migration for migration in known if migration[0] not in applied]
+    changed = [each for each in known if each.number in applied and applied[each.number] != each.sha256]
+    if other := [each.name for each in changed if applied[each.number] and not each.repeatable]:
+        how = "use the lrrg that made it, or make it anew with lrrg catalog"
+        raise StoreError("other-schema", f"{path}: made by a version whose {', '.join(other)} differs; {how}")
+    pending = [each for each in known if each.number not in applied or (each in changed and each.repeatable)]
     if pending and read_only:
-        names = ", ".join(name for _, name, _ in pending)
-        raise StoreError("older-schema", f"{path}: lacks {names}; run lrrg catalog on it once")
+        names = ", ".join(each.name for each in pending)
+        raise StoreError("older-schema", f"{path}: lacks this version's {names}; run lrrg catalog on it once")
     if pending:
         create_schema(connection, pending)
 
@@ -112,18 +140,21 @@ def create_schema(connection: duckdb.DuckDBPyConnection, pending: Sequence[Migra
     """Apply schema files, all of them by default, in one transaction."""
     with transaction(connection):
         connection.execute(_LEDGER)
-        for number, name, text in migrations() if pending is None else pending:
-            connection.execute(text)
-            connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", [number, name, now()])
+        for each in migrations() if pending is None else pending:
+            connection.execute(each.text)
+            row = [each.number, each.name, now(), each.sha256]
+            connection.execute("INSERT OR REPLACE INTO schema_version VALUES (?, ?, ?, ?)", row)
 
 
-def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> set[int]:
+def _applied(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[int, str | None]:
+    """Numbers of the files the database has, with their sha256 where it was recorded."""
     tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if tables and "schema_version" not in tables:
         raise StoreError("not-a-database", f"{path}: a DuckDB database, but not one of lrrg's; name another --db")
     if not tables:
-        return set()
-    return {version for (version,) in connection.execute("SELECT version FROM schema_version").fetchall()}
+        return {}
+    found = connection.execute("SELECT * EXCLUDE (name, applied_at) FROM schema_version").fetchall()
+    return {version: next(iter(sha256), None) for version, *sha256 in found}
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from ..recipe import Recipe, Run, canonical
 from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
 from .pending import VERDICTS
 from .runs import end_run, register_recipe, start_run
-from .verdicts import put_labels, put_rows, stage, verdict_rows
+from .verdicts import LABELLED, stage, verdict_rows
 
 
 class ShardWriter:
@@ -41,6 +41,7 @@ class ShardWriter:
         """Write verdicts of one recipe into `folder`, which is made where it is not there."""
         folder.mkdir(parents=True, exist_ok=True)
         with _in_memory().cursor() as connection:
+            register_recipe(connection, recipe, now())
             yield cls(folder, recipe, connection)
 
     def start_run(self, run: Run) -> None:
@@ -58,7 +59,7 @@ class ShardWriter:
         stage(self._connection, verdict_rows(found, recipe_id, run_id))
         part = self.folder / f"{run_id}.{secrets.token_hex(4)}.tmp"
         with translated(self.folder):
-            self._connection.execute(f"COPY batch TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
+            self._connection.execute(f"COPY ({LABELLED}) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         path = self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet"
         _publish(part, path)
         return path
@@ -74,7 +75,7 @@ class ShardWriter:
 
 @cache
 def _in_memory() -> duckdb.DuckDBPyConnection:
-    """A database that gives shard files their shape, made once a process: its schema takes a fifth of a second."""
+    """A database that gives shard files their shape and labels, made once a process: that takes a fifth of a second."""
     connection = duckdb.connect(config=OFFLINE)
     create_schema(connection)
     return connection
@@ -159,7 +160,10 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
-    """Append the verdicts, which the table itself refuses where one stands already; then replace what is older."""
+    """Append the verdicts, which the table itself refuses where one stands already; then replace what is older.
+
+    Appending takes a fraction of an upsert's time.
+    """
     try:
         with transaction(connection):
             return _merge(connection, group, replaces=False)
@@ -180,8 +184,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], *, repl
     if replaces:
         connection.execute(_NEWEST)
     counts = dict(connection.execute(_COUNTS_OF_NEWEST if replaces else _COUNTS).fetchall())
-    merged = put_rows(connection, "batch" if replaces else "waiting", replaces=replaces)
-    put_labels(connection, "batch" if replaces else _arrived(connection), replaces=replaces)
+    merged = connection.execute(_REPLACE if replaces else _APPEND).fetchall()[0][0]
     rows = [(digest, path.name, counts.get(str(path), 0), now()) for digest, path in new.items()]
     connection.executemany("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", rows)
     return merged
@@ -191,50 +194,35 @@ def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> 
     """Make the files the view `waiting`, and see that the database knows their images and runs."""
     files = ", ".join(quoted(path) for path in paths)
     try:
-        connection.execute(_FILES.format(files=files))
-        connection.execute(_WAITING)
-        image = connection.execute("SELECT image_id FROM waiting ANTI JOIN image USING (image_id) LIMIT 1").fetchall()
-        run = connection.execute(
-            "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
-        ).fetchall()
+        connection.execute(_WAITING.format(files=files))
+        image, run = (connection.execute(each).fetchall() for each in (_STRANGER, _UNDESCRIBED))
     except duckdb.Error as error:
-        raise StoreError("shard", f"{paths[0]}: not a whole shard file; remove it and annotate again") from error
+        broken = f"{paths[0]}: not a whole shard file of this version; remove it and annotate again"
+        raise StoreError("shard", broken) from error
     if image:
         raise StoreError("shard", f"{paths[0]}: image {image[0][0]} is not in this database's catalog")
     if run:
         raise StoreError("shard", f"{paths[0]}: run-{run[0][0]}.json is missing beside it; copy the folder again")
 
 
-def _arrived(connection: duckdb.DuckDBPyConnection) -> str:
-    """The view of the rows just stored, from which labels follow sooner than from the files."""
-    oldest = connection.execute("SELECT coalesce(min(created_at), now()::TIMESTAMP) FROM waiting").fetchall()[0][0]
-    connection.execute(_ARRIVED.format(oldest=oldest))
-    return "arrived"
-
-
 TOGETHER = 32 << 20
 """Bytes of shard files that are merged in one transaction: some 250,000 verdicts, which bounds the memory."""
-_FILES = """
-CREATE OR REPLACE TEMP VIEW waiting_files AS
-SELECT * EXCLUDE (filename), filename AS shard_file FROM read_parquet([{files}], filename = true, union_by_name = true)
-"""
-_WAITING = """
-CREATE OR REPLACE TEMP VIEW waiting AS
-(FROM verdict LIMIT 0) UNION ALL BY NAME SELECT * EXCLUDE (shard_file) FROM waiting_files
-"""
-_ARRIVED = """
-CREATE OR REPLACE TEMP VIEW arrived AS
-FROM verdict SEMI JOIN waiting USING (image_id, recipe_id) WHERE created_at >= TIMESTAMP '{oldest}'
-"""
+_WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], filename = true)"
+# Naming a column of the labels refuses files of an earlier version, which have none.
+_STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"
+_UNDESCRIBED = "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
+_APPEND = "INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM waiting"
+_REPLACE = "INSERT OR REPLACE INTO verdict FROM batch"
 _NEWEST = """
 INSERT INTO batch BY NAME
+SELECT w.* EXCLUDE (filename)
 FROM waiting AS w
 ANTI JOIN verdict AS v ON v.image_id = w.image_id AND v.recipe_id = w.recipe_id AND v.created_at >= w.created_at
 QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC) = 1
 """
-_COUNTS = "SELECT shard_file, count(*) FROM waiting_files GROUP BY ALL"
+_COUNTS = "SELECT filename, count(*) FROM waiting GROUP BY ALL"
 _COUNTS_OF_NEWEST = """
-SELECT shard_file, count(*) FROM waiting_files SEMI JOIN batch USING (image_id, recipe_id, created_at) GROUP BY ALL
+SELECT filename, count(*) FROM waiting SEMI JOIN batch USING (image_id, recipe_id, created_at) GROUP BY ALL
 """
 
 

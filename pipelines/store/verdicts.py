@@ -8,7 +8,12 @@ from typing import Any
 import duckdb
 
 from ...agent.state import Judgement, Reading, Verdict
-from .connection import now, transaction
+from .connection import now
+
+LABELLED = "FROM derived('batch')"
+"""What was staged, with its labels."""
+_LABEL = (None,) * 9
+"""Columns of a label, which follow from the others."""
 
 
 def stage(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -19,31 +24,9 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]
 
 
 def write(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Store verdict rows and the labels that follow from them in one transaction."""
+    """Store verdict rows with the labels that follow from them; one that stands is replaced."""
     stage(connection, rows)
-    with transaction(connection):
-        put_rows(connection, "batch", replaces=True)
-        put_labels(connection, "batch", replaces=True)
-
-
-def put_rows(connection: duckdb.DuckDBPyConnection, source: str, *, replaces: bool) -> int:
-    """Store verdicts; returns how many they are. Their labels must follow in the same transaction.
-
-    Args:
-        connection: to the database, in a transaction.
-        source: temporary table or view of the verdicts' shape, each image and recipe in it once.
-        replaces: whether a row may stand where one of them goes; appending takes a fraction of an upsert's time.
-    """
-    return connection.execute(f"{_put(replaces)} verdict BY NAME FROM {source}").fetchall()[0][0]
-
-
-def put_labels(connection: duckdb.DuckDBPyConnection, source: str, *, replaces: bool) -> None:
-    """Store the labels that follow from verdicts; see `put_rows`."""
-    connection.execute(f"{_put(replaces)} label FROM derived('{source}')")
-
-
-def _put(replaces: bool) -> str:
-    return "INSERT OR REPLACE INTO" if replaces else "INSERT INTO"
+    connection.execute(f"INSERT OR REPLACE INTO verdict BY NAME {LABELLED}")
 
 
 def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> list[tuple[Any, ...]]:
@@ -55,8 +38,8 @@ def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> li
 
 def _row(verdict: Verdict, recipe_id: str, run_id: str, created_at: datetime) -> tuple[Any, ...]:
     head = (verdict.image_id, recipe_id, run_id, verdict.status, verdict.route, verdict.rationale)
-    failure = (verdict.error_code, verdict.error_detail)
-    return (*head, *failure, *_reading(verdict.reading), created_at, *_judgement(verdict.judgement), verdict.reply)
+    found = (verdict.error_code, verdict.error_detail, *_reading(verdict.reading), created_at)
+    return (*head, *found, *_judgement(verdict.judgement), verdict.reply, *_LABEL)
 
 
 def _judgement(said: Judgement | None) -> tuple[Any, ...]:

@@ -289,7 +289,6 @@ def test_an_archive_of_mimics_size_fits_one_page(browser: Browser, tmp_path: Pat
     path, out = tmp_path / "large.duckdb", tmp_path / "large.html"
     with Store.open(path) as store:
         bench_sql.fill(store, recipe, bench_sql.IMAGES)
-        store.query(bench_sql.DERIVE)
     written = write_report(path, out, None, silent)
     assert written["bytes"] <= 25_000_000
     assert written["listed"] == 2000

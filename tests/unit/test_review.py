@@ -112,7 +112,7 @@ def test_a_reader_who_repeats_the_agent_agrees_fully(db: Path, tmp_path: Path):
 
 def test_films_of_one_study_are_one_patients_where_nobody_is_named(db: Path, tmp_path: Path):
     with Store.open(db) as store:
-        store.query("UPDATE label SET subject_id = NULL, study_id = if(image_id < 'i010', 's1', image_id)")
+        store.query("UPDATE image SET subject_id = NULL, study_id = if(image_id < 'i010', 's1', image_id)")
     reads = [f"{name},ann,low,,,,,,,yes,2026-01-01T00:00:00" for name in ("i000", "i001", "i010")]
     import_reads(written(tmp_path, *reads), db)
     assert agreement(db).patients == 2

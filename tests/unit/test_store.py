@@ -149,7 +149,6 @@ def test_writing_twice_leaves_one_row_the_later(store: Store):
         store.write([stored.verdict(name, seed) for name in IDS], RECIPE.recipe_id, "run")
     store.write([Verdict("i000", "failed"), stored.verdict("i000", 3)], RECIPE.recipe_id, "run")
     assert store.query("SELECT count(*) FROM verdict").rows == [(40,)]
-    assert store.query("SELECT count(*) FROM label").rows == [(40,)]
     assert store.stored_readings(RECIPE, ["i000", "i001"]) == {"i000": stored.reading(3), "i001": stored.reading(2)}
 
 
@@ -157,6 +156,6 @@ def test_a_batch_is_stored_whole_or_not_at_all(store: Store):
     bad = [stored.verdict("i000", 1), Verdict("i001", "no such status")]  # pyright: ignore[reportArgumentType]
     with pytest.raises(duckdb.ConstraintException):
         store.write(bad, RECIPE.recipe_id, "run")
-    assert store.query("SELECT (SELECT count(*) FROM verdict), (SELECT count(*) FROM label)").rows == [(0, 0)]
+    assert store.query("SELECT count(*) FROM verdict").rows == [(0,)]
     store.write(bad[:1], RECIPE.recipe_id, "run")
     assert store.query("SELECT image_id FROM labels").rows == [("i000",)]

@@ -12,7 +12,23 @@ import duckdb
 import pytest
 from lrrg.pipelines.errors import StoreError
 from lrrg.pipelines.store import Store
+from lrrg.pipelines.store.connection import create_schema, migrations
+from lrrg.tests import stored
 
+EARLIER = f"""
+INSERT INTO root VALUES (1, '/films', now()::TIMESTAMP);
+INSERT INTO image (image_id, root_id, path) VALUES ('i0', 1, 'i0.jpg'), ('i1', 1, 'i1.jpg');
+INSERT INTO verdict (image_id, recipe_id, run_id, status, route, rationale, created_at)
+SELECT image_id, '{stored.RECIPE.recipe_id}', 'run', 'ok', 'tools', 'because', now()::TIMESTAMP FROM image;
+INSERT INTO label BY NAME
+SELECT
+    if(image_id = 'i0', 3, NULL) AS noise, if(noise = 3, 'low', NULL) AS regime, if(noise = 3, 0.25, NULL) AS quality,
+    if(noise = 3, ['noise'], []) AS defects, image_id, path, status, route, rationale, recipe_id, created_at
+FROM verdict JOIN image USING (image_id);
+INSERT INTO policy_judge_aspect VALUES ('r', 'noise', 1, 0.5, 1);
+ALTER TABLE policy_judge_aspect DROP shift;
+ALTER TABLE schema_version DROP sha256;
+"""
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -71,7 +87,7 @@ def test_two_readers_share_a_database(tmp_path: Path):
 def test_a_newer_schema_is_refused(tmp_path: Path):
     path = tmp_path / "lrrg.duckdb"
     with Store.open(path) as store:
-        store.query("INSERT INTO schema_version VALUES (999, '999_future.sql', now()::TIMESTAMP)")
+        store.query("INSERT INTO schema_version VALUES (999, '999_future.sql', now()::TIMESTAMP, NULL)")
     for read_only in (False, True):
         code, message = code_of(path, read_only=read_only)
         assert code == "newer-schema"
@@ -90,6 +106,43 @@ def test_a_reader_cannot_migrate_but_a_writer_does(tmp_path: Path):
     assert code_of(path, read_only=True)[0] == "older-schema"
     with Store.open(path) as store:
         assert store.query("FROM reports").rows == []
+
+
+def test_a_database_of_an_earlier_version_keeps_its_labels(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        create_schema(connection, [each for each in migrations() if each.number < 14])
+        connection.execute(EARLIER)
+    assert code_of(path, read_only=True)[0] == "older-schema"
+    with Store.open(path) as store:
+        store.register_recipe(stored.RECIPE)
+        kept = store.query("SELECT image_id, regime, quality, noise, blur, defects FROM labels ORDER BY ALL").rows
+        assert kept == [("i0", "low", 0.25, 3, None, ["noise"]), ("i1", None, None, None, None, [])]
+        assert store.query("SELECT shift FROM policy_judge_aspect").rows == [(0.0,)]
+        store.write([stored.verdict("i1", 1)], stored.RECIPE.recipe_id, "run")
+        assert store.query("SELECT regime IS NULL FROM labels ORDER BY image_id").rows == [(False,), (False,)]
+
+
+def test_a_changed_definition_is_made_anew(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with stored.catalogued(tmp_path) as store:
+        store.query("CREATE OR REPLACE MACRO units(log_odds) AS 0")
+        store.query("UPDATE schema_version SET sha256 = 'of another text' WHERE version = 13")
+    code, message = code_of(path, read_only=True)
+    assert code == "older-schema"
+    assert "013_policy_in_sql.sql" in message
+    with Store.open(path) as store:
+        assert store.query("SELECT units(1)").rows == [(2**40,)]
+
+
+def test_a_database_made_with_other_tables_is_refused(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path) as store:
+        store.query("UPDATE schema_version SET sha256 = 'of another text' WHERE version = 12")
+    for read_only in (False, True):
+        code, message = code_of(path, read_only=read_only)
+        assert code == "other-schema"
+        assert "012_judge.sql differs" in message
 
 
 def test_other_files_are_left_alone(tmp_path: Path):

@@ -107,8 +107,8 @@ def test_quality_saturates_where_the_log_odds_overflow(tmp_path: Path):
 
 def test_stored_labels_are_what_the_views_derive_again(database: Path):
     with Store.open(database, read_only=True) as store:
-        assert store.query("FROM derived('verdict') EXCEPT FROM label").rows == []
-        assert store.query("FROM label EXCEPT FROM derived('verdict')").rows == []
+        assert store.query("FROM derived('verdict') EXCEPT FROM verdict").rows == []
+        assert store.query("FROM verdict EXCEPT FROM derived('verdict')").rows == []
 
 
 def test_films_without_a_verdict_have_a_label_without_a_quality(database: Path):
@@ -149,7 +149,7 @@ def test_labels_show_the_recipe_used_last(database: Path, tmp_path: Path):
             store.register_recipe(recipe)
             store.write([stored.verdict("i", 3)], recipe.recipe_id, "run")
             assert store.query("SELECT recipe_id FROM labels").rows == [(expected.recipe_id,)]
-        assert store.query("SELECT count(*) FROM label").rows == [(2,)]
+        assert store.query("SELECT count(*) FROM verdict").rows == [(2,)]
 
 
 def test_labels_follow_the_catalog(tmp_path: Path):
