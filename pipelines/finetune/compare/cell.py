@@ -59,7 +59,9 @@ class Bench:
         )
         path = out / "start.pt"
         if not path.is_file():
-            torch.save(self._trained(films, advance), path)
+            part = path.with_name(f"{path.name}.partial")
+            torch.save(self._trained(films, advance), part)
+            part.replace(path)
         self._start = torch.load(path, weights_only=True)
 
     def fresh(self) -> Any:
