@@ -25,7 +25,8 @@ CLEAR = ("good", "low")
 """Labels that are learnt from; films between them belong to neither side."""
 EQUALISED = "equalised"
 _JUDGED = """
-SELECT v.image_id, coalesce(v."view", ''), v.intensity_domain, v.measures, v.judge, i.subject_id, r.path, i.path
+SELECT v.image_id, coalesce(v."view", ''), v.intensity_domain, v.measures, v.judge,
+    coalesce(i.subject_id, i.study_id), r.path, i.path
 FROM verdict AS v
 JOIN image AS i USING (image_id)
 JOIN root AS r USING (root_id)
@@ -138,7 +139,7 @@ def _equalise(
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for film in films:
-        copy = folder / f"{film.path.stem}.png"
+        copy = folder / f"{film.path.name}.png"
         if copy.exists() or _equalised(read_film(film.path, read), copy):
             found.append(film._replace(path=copy))
         advance()
@@ -157,7 +158,7 @@ def _equalised(film: Film, copy: Path) -> bool:
 
 
 def _image_id(path: Path, root: Path) -> str:
-    return path.relative_to(root).with_suffix("").as_posix()
+    return path.relative_to(root).as_posix()
 
 
 def _rows(films: Mapping[str, LabelledFilm], root: Path) -> list[CatalogRow]:
