@@ -8,6 +8,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ...calibration import FILE, write_calibration
@@ -18,11 +19,13 @@ from .bases import Base, bases, drawn_from, patients, phantoms
 from .evaluate import Graded, by_aspect, calibrate, mixed
 from .model import Judge
 from .train import Schedule, sample, train
-from .views import Views, make_training, make_views
+from .views import Views, exported, make_training, make_views
 
 PATIENTS = "patients.json"
 FEWEST = 12
 """Films from which training makes sense."""
+EXPORTS = 2
+"""Of each film that calibrates, beside the one that came."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def make_judge(
     with watch("spoil films", plan.spoiled) as advance:
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
     judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
-    unseen, curve, began = _validation(found, plan), [], process_time()
+    unseen, curve, began = _validation(found, plan.seed + 1), [], process_time()
     with watch("train the judge", plan.schedule.steps) as advance:
 
         def check(step: int) -> None:
@@ -101,10 +104,14 @@ def make_judge(
     return Made(folder, len(chosen), len(views), sum(p.numel() for p in judge.qwen.parameters()))
 
 
-def _validation(found: Sequence[Base], plan: Plan) -> Views | None:
-    """Spoiled films of patients that neither training nor any figure sees; None where there are none."""
-    films = [film for film in found if film.part == "validate" and film.label == "good"]
-    return make_views(mixed(films, seed=plan.seed + 1)) if films else None
+def _validation(found: Sequence[Base], seed: int) -> Views | None:
+    """Spoiled films of patients that neither training nor any figure sees, as they came and as other exports.
+
+    There are few such patients, so all their films count, whatever a reader called them; None where there are none.
+    """
+    films, rng = [film for film in found if film.part == "validate"], np.random.default_rng(seed)
+    others = [exported(film, rng) for film in films for _ in range(EXPORTS)]
+    return make_views(mixed([*films, *others], seed=seed)) if films else None
 
 
 def _areas(graded: Graded) -> dict[str, float]:

@@ -35,7 +35,7 @@ class Schedule:
     """Steps in which the tower learns under a plain head."""
     whole: int = 1600
     """Steps in which everything learns to write the reply."""
-    batch: int = 48
+    batch: int = 32
     eyes_rate: float = 1.5e-3
     rate: float = 1.2e-3
     tower_rate: float = 0.5

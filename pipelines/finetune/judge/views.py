@@ -85,7 +85,8 @@ def make_training(films: Sequence[Base], number: int, folder: Path, *, seed: int
     for index in range(number):
         rng = np.random.default_rng((seed, index))
         film = films[index % len(films)]
-        for made, domain in _both(film, _random(film, rng)):
+        other = exported(film, rng)
+        for made, domain in _both(film, spoil(other.grey, other.grades, draw(rng), rng)):
             cut = looks(made.film, OVERVIEW, KEPT)
             anywhere = region(made.film, str(rng.choice(list(REGIONS))), KEPT)
             overview[len(rows)] = cut[0].pixels
@@ -139,7 +140,7 @@ def _grades(rows: Sequence[Row]) -> NDArray[np.int8]:
     return np.array([[row.grades[aspect] for aspect in ASPECTS] for row in rows], np.int8)
 
 
-def _random(film: Base, rng: np.random.Generator) -> Spoiled:
-    """Spoil another export of a film, whose noise, contrast and blades are not those of the first."""
-    clean = vary(film.grey, rng)
-    return spoil(clean, known(clean, film.label), draw(rng), rng)
+def exported(film: Base, rng: np.random.Generator) -> Base:
+    """Another export of a film, whose noise, contrast and blades are not those of the first."""
+    grey = vary(film.grey, rng)
+    return film._replace(grey=grey, grades=known(grey, film.label))
