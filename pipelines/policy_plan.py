@@ -48,7 +48,6 @@ MODEL: Mapping[str, Feature] = {
     "contrast.outline": _graded("log", -1),
     "contrast.likeness": _graded("identity", -1),
     "contrast.median": _graded("identity", 1),
-    "noise.haar": _defect("log"),
     "noise.relative": _defect("log"),
     "blur.edge_width": _defect("log"),
     "exposure.plateau_high": _defect("log1p"),

@@ -51,14 +51,14 @@ def clipped_low(film: Film) -> float | None:
     return _share(film, slice(0, 3))
 
 
-@tool(version=2, unit="1", better="lower", bounds=(-20.0, 20.0), domains=EQUALISED)
+@tool(version=3, unit="1", better="lower", bounds=(-20.0, 20.0), domains=EQUALISED)
 def black_pile(film: Film) -> float | None:
     """Logarithm of how far black stands out of an equalised film's grey values: over-exposure.
 
     Over-exposure merges many grey levels into one black, and equalisation cannot part them again: the pile at black is
-    then far heavier than any other level near it, whereas air that was merely dark has heavy levels beside it. All air
-    has gone into the pile, so that the darkest of what is left is textured anatomy instead of smooth air. Black in the
-    middle of the film counts more. Rows and columns that are black from end to end are left out. Films without
+    then far heavier than any other level near it, whereas air that was merely dark has heavy levels beside it. Smooth
+    air that is left as the darkest of what is not black excuses the pile: over-exposure would have taken it. Black in
+    the middle of the film counts more. Rows and columns that are black from end to end are left out. Films without
     dark parts lose nothing by moderate over-exposure, and films exported with a clipped black have a pile already.
     """
     step = max(1, max(film.pixels.shape) // SAMPLES)
@@ -71,7 +71,8 @@ def black_pile(film: Film) -> float | None:
     height, width = film.view512.shape
     middle = film.view512[height // 5 : height - height // 5, width // 5 : width - width // 5]
     burnt = np.count_nonzero(middle <= BLACK) / max(middle.size, 1)
-    return float(stands_out + IN_THE_MIDDLE * np.log1p(burnt / LEAST) + _darkest_texture(film.view512))
+    excuse = min(_darkest_texture(film.view512), 0.0)
+    return float(stands_out + IN_THE_MIDDLE * np.log1p(burnt / LEAST) + excuse)
 
 
 @tool(version=1, unit="fraction", better="lower", bounds=(0.0, 1.0))

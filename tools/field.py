@@ -1,9 +1,10 @@
 """The collimated field: where the beam fell, found before anything else is measured.
 
-A shutter leaves a long, nearly straight step parallel to an edge of the film with a uniform strip outside it. The film
-is reduced to a square canvas, each row of the canvas to a few strips; shearing then costs an index instead of a warp,
-so that every angle and depth is tried. Columns that are uniform from top to bottom lie behind a shutter themselves and
-say nothing about a row: they are left out.
+A shutter leaves a long, nearly straight step parallel to an edge of the film with a uniform strip outside it. The step
+is taken twice: across a few rows, and between neighbours of a finer canvas, because a shutter is abrupt where air and
+the fall-off towards the rim of a film are gradual. The film is reduced to a square canvas, each row of the canvas to a
+few strips; shearing then costs an index instead of a warp, so that every angle and depth is tried. Columns that are
+uniform from top to bottom lie behind a shutter themselves and say nothing about a row: they are left out.
 """
 
 from dataclasses import dataclass
@@ -18,22 +19,29 @@ from .corners import clear_black_corners
 
 Floats = NDArray[np.float32]
 
+FINE = 256
+"""Side of the canvas on which abrupt steps are taken."""
 CANVAS = 128
 STRIPS = 16
 LAG = 2
 """Half-distance of the step, in canvas rows."""
+RIM = 3
+"""Canvas rows at the edge of a film, whose own rim they may be."""
+GAMMA = 0.5
+"""Brightens equalised films, whose dark parts, where a shutter meets the skin, equalisation has compressed."""
 ANGLES = np.arange(-6.0, 6.1, 1.0)
 DEEPEST = 0.4
 """A shutter that hides more than this fraction of a side is not looked for."""
-FULL_STEP = 50.0
-"""Grey levels of a step that counts in full."""
+FULL_STEP = {False: 60.0, True: 100.0}
+"""Grey levels of a step that counts in full, by whether the film is equalised, which makes every step larger."""
 FLATNESS = 50.0
 """Grey levels of spread along the lines outside a step that lower its score by the factor e."""
 UNIFORM = 4.0
 """Grey levels of spread below which a whole column counts as hidden."""
-PRESENT = 0.62
+PRESENT = 0.25
 """Score from which an edge cuts the field."""
-STEEPNESS = 14.0
+STEEPNESS = 5.0
+LEAST = 1e-3
 
 
 class Edge(NamedTuple):
@@ -62,16 +70,19 @@ class Field:
     probability: float
 
 
-def find_field(view256: NDArray[np.uint8], view128: NDArray[np.uint8]) -> Field:
+def find_field(view512: NDArray[np.uint8], view256: NDArray[np.uint8], *, equalised: bool) -> Field:
     """Find the collimated field on two small views of one film.
 
     Args:
-        view256: uint8 (h, w); the mask takes its shape.
-        view128: the same film at half that size; edges are looked for here.
+        view512: uint8 (h, w); edges are looked for here.
+        view256: the same film at half that size; the mask takes its shape.
+        equalised: whether the film was histogram-equalised.
     """
-    canvas = cv2.resize(view128, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    top, bottom = _edges(canvas)
-    left, right = _edges(np.ascontiguousarray(canvas.T))
+    square = cv2.resize(view512, (FINE, FINE), interpolation=cv2.INTER_LINEAR)
+    canvas = np.asarray(cv2.LUT(square, _brighter()) if equalised else square, np.float32)
+    full_step = FULL_STEP[equalised]
+    top, bottom = _edges(canvas, full_step)
+    left, right = _edges(np.asarray(cv2.transpose(canvas), np.float32), full_step)
     edges = (top, right, bottom, left)
     best = max(edge.score for edge in edges)
     found = tuple(edge if edge.score >= PRESENT else None for edge in edges)
@@ -80,12 +91,17 @@ def find_field(view256: NDArray[np.uint8], view128: NDArray[np.uint8]) -> Field:
     return Field(
         mask=mask,
         depths=(_depth(found[0]), _depth(found[1]), _depth(found[2]), _depth(found[3])),
-        probability=float(1 / (1 + np.exp(-STEEPNESS * (best - PRESENT)))),
+        probability=float(1 / (1 + (PRESENT / max(best, LEAST)) ** STEEPNESS)),
     )
 
 
 def _depth(edge: Edge | None) -> float:
     return edge.depth if edge else 0.0
+
+
+@lru_cache
+def _brighter() -> NDArray[np.uint8]:
+    return np.rint(255 * (np.arange(256) / 255) ** GAMMA).astype(np.uint8)
 
 
 @lru_cache
@@ -96,23 +112,36 @@ def _sheared() -> NDArray[np.intp]:
     return np.clip(np.arange(CANVAS)[:, None] + offsets, 0, CANVAS - 1).astype(np.intp)
 
 
-def _strips(image: Floats) -> Floats:
-    return image.reshape(CANVAS, STRIPS, -1).mean(2)
+def _strips(image: cv2.typing.MatLike, rows: int) -> Floats:
+    return np.asarray(cv2.resize(image, (STRIPS, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _edges(canvas: Floats) -> tuple[Edge, Edge]:
-    """Best edges along the first and the last rows of a square canvas."""
-    step = np.zeros_like(canvas)
-    step[LAG:-LAG] = np.clip((canvas[2 * LAG :] - canvas[: -2 * LAG]) / FULL_STEP, -1, 1)
-    level, power = _strips(canvas), _strips(canvas * canvas)
+def _edges(canvas: Floats, full_step: float) -> tuple[Edge, Edge]:
+    """Best edges along the first and the last rows of a square canvas of side FINE."""
+    fine, level, power = _strips(canvas, FINE), _strips(canvas, CANVAS), _strips(canvas * canvas, CANVAS)
     seen = np.flatnonzero(_spread(level.mean(0), power.mean(0)) > UNIFORM)
     if len(seen) < STRIPS // 3:
         seen = np.arange(STRIPS)
     where = _sheared()[:, :, seen] * STRIPS + seen
-    steps = _strips(step).ravel()[where]
     spread = _spread(level.ravel()[where].mean(2), power.ravel()[where].mean(2))
-    strength = _strength(steps)
+    both = _abrupt(fine / full_step), _step(level / full_step, LAG)
+    abrupt, broad = (_strength(steps.ravel()[where]) for steps in both)
+    strength = np.sqrt(abrupt * broad)
     return _best(strength, spread), _best(strength[:, ::-1], spread[:, ::-1], mirrored=True)
+
+
+def _step(level: Floats, lag: int) -> Floats:
+    """What is gained across each row, in full steps: in [-1, 1]."""
+    step = np.zeros_like(level)
+    step[lag:-lag] = np.clip(level[2 * lag :] - level[: -2 * lag], -1, 1)
+    return step
+
+
+def _abrupt(fine: Floats) -> Floats:
+    """The largest step between neighbours, up or down, in the fine rows of each canvas row."""
+    steps = _step(fine, 1).reshape(CANVAS, -1, STRIPS)
+    up, down = steps.max(1), steps.min(1)
+    return np.where(up > -down, up, down)
 
 
 def _spread(mean: Floats, mean_square: Floats) -> Floats:
@@ -131,15 +160,14 @@ def _best(strength: Floats, spread: Floats, *, mirrored: bool = False) -> Edge:
     """The line with the strongest step and the flattest outside; the innermost of nearly equal ones."""
     outside = np.cumsum(spread, axis=1) / np.arange(1, CANVAS + 1, dtype=np.float32)
     deepest = int(DEEPEST * CANVAS)
-    rows = slice(LAG, deepest)
-    score = strength[:, rows] * np.exp(-outside[:, : deepest - LAG] / FLATNESS)
+    score = strength[:, RIM:deepest] * np.exp(-outside[:, : deepest - RIM] / FLATNESS)
     angle = int(score.max(1).argmax())
     best = float(score[angle].max())
     near = np.flatnonzero(score[angle] >= 0.9 * best)
     last = near[-1]
     first = near[near > last - 2 * LAG - 1][0]
     tilt = float(np.tan(np.deg2rad(ANGLES[angle])))
-    return Edge(best, float(LAG + (first + last + 1) / 2) / CANVAS, -tilt if mirrored else tilt)
+    return Edge(best, float(RIM + (first + last + 1) / 2) / CANVAS, -tilt if mirrored else tilt)
 
 
 def _mask(edges: tuple[Edge | None, ...], height: int, width: int) -> NDArray[np.uint8]:

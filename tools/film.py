@@ -95,7 +95,7 @@ class Film:
     @cached_property
     def field(self) -> Field:
         """The collimated field, found once."""
-        return find_field(self.view256, self.view128)
+        return find_field(self.view512, self.view256, equalised=self.domain == "equalised")
 
     def inside(self, shape: tuple[int, ...]) -> Grey:
         """Mask of the collimated field at a view's shape: uint8 (h, w), 255 inside."""

@@ -48,36 +48,32 @@ def haar_native(film: Film) -> float | None:
     return film.once(_haar_native)
 
 
-@tool(version=1, unit="grey levels", better="lower", bounds=(0.0, MOST * (MOST / LEAST_DETAIL) ** 0.5))
+@tool(version=2, unit="grey levels", better="lower", bounds=(0.0, MOST**2 / LEAST_DETAIL))
 def grain(film: Film) -> float | None:
     """Noise at the film's own resolution, raised where it stands out of the next coarser octave.
 
-    That is `haar_native` times the root of its ratio to the same detail at half the resolution: averaging four pixels
-    halves noise, whereas anatomy keeps its detail. A stretch of contrast, such as equalisation brings in differently at
-    every grey level, leaves the ratio alone.
+    That is `haar_native` times its ratio to the same detail at half the resolution: averaging four pixels halves noise,
+    whereas anatomy keeps its detail. A stretch of contrast, such as equalisation brings in differently at every grey
+    level, leaves the ratio alone.
     """
-    native, halved = film.once(_haar_native), _haar(film.halved, film)
-    if native is None or halved is None:
-        return None
-    return native * (native / (halved + LEAST_DETAIL)) ** 0.5
+    return film.once(_grain)
 
 
-@tool(version=2, unit="1", better="lower", bounds=(0.0, MOST / LEAST_CONTRAST))
+@tool(version=3, unit="1", better="lower", bounds=(0.0, MOST**2 / LEAST_DETAIL / LEAST_CONTRAST))
 def relative(film: Film) -> float | None:
-    """Noise as a fraction of the film's own local contrast; stays what it was when contrast is stretched.
-
-    Geometric mean of the noise at 1024 px and at the film's own resolution: the first is closer to what a reader sees,
-    the second to the detector.
-    """
-    shown, native, contrast = film.once(seen), film.once(_haar_native), local_contrast(film)
-    if shown is None or native is None or contrast is None:
-        return None
-    return (shown * native) ** 0.5 / max(contrast, LEAST_CONTRAST)
+    """Grain as a fraction of the film's own local contrast; stays what it was when contrast is stretched."""
+    noise, contrast = film.once(_grain), local_contrast(film)
+    return None if noise is None or contrast is None else noise / max(contrast, LEAST_CONTRAST)
 
 
 def seen(film: Film) -> float | None:
     """What `haar` measures, worked out once."""
     return _haar(film.view1024, film)
+
+
+def _grain(film: Film) -> float | None:
+    native, halved = film.once(_haar_native), _haar(film.halved, film)
+    return None if native is None or halved is None else native**2 / (halved + LEAST_DETAIL)
 
 
 def _haar_native(film: Film) -> float | None:

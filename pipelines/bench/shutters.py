@@ -66,5 +66,6 @@ def _probabilities(film: LabelledFilm, advance: Advance) -> tuple[float, float]:
     """Shutter probability of a film as it came and as MIMIC-CXR-JPG would hold it."""
     grey = read_film(film.path, ReadSettings()).pixels  # pyright: ignore[reportCallIssue]
     advance()
-    as_it_came, equalised = (collimation.probability(Film(each)) for each in (grey, as_mimic(grey)))
-    return float(as_it_came or 0.0), float(equalised or 0.0)
+    films = Film(grey, "presentation"), Film(as_mimic(grey), "equalised")
+    as_it_came, equalised = (collimation.probability(each) or 0.0 for each in films)
+    return as_it_came, equalised

@@ -11,9 +11,9 @@ def ramp(low: int = 20, high: int = 235) -> np.ndarray:
 
 def test_clipping_and_percentiles_of_a_known_film():
     grey = ramp()
-    grey[192:256, 64:-64] = 255
+    grey[np.random.default_rng(0).random(grey.shape) < 0.1] = 255
     film = Film(grey)
-    assert exposure.clipped_high(film) == pytest.approx(64 * 384 / 512**2, abs=0.01)
+    assert exposure.clipped_high(film) == pytest.approx(0.1, abs=0.01)
     assert exposure.clipped_low(film) == 0.0
     assert exposure.p01(Film(ramp())) == pytest.approx(22, abs=1.5)
     assert exposure.p50(Film(ramp())) == pytest.approx(127.5, abs=1.5)
@@ -22,14 +22,14 @@ def test_clipping_and_percentiles_of_a_known_film():
 
 
 def test_entropy_of_equal_shares():
-    greys = np.repeat(np.arange(0, 256, 16, dtype=np.uint8), 32)
-    assert exposure.entropy(Film(np.tile(greys, (512, 1)))) == pytest.approx(4.0, abs=0.01)
+    greys = np.random.default_rng(0).choice(np.arange(0, 256, 16, dtype=np.uint8), (512, 512))
+    assert exposure.entropy(Film(greys)) == pytest.approx(4.0, abs=0.01)
 
 
 def test_plateaus_are_flat_and_told_apart_by_brightness():
     rng = np.random.default_rng(0)
     grey = rng.integers(100, 140, (1024, 1024)).astype(np.uint8)
-    grey[256:512, 256:768], grey[600:856, 128:896] = 250, 3
+    grey[100:462, 100:462], grey[520:963, 520:963] = 250, 3
     film = Film(grey, "equalised")
     assert exposure.plateau_high(film) == pytest.approx(0.125, abs=0.03)
     assert exposure.plateau_low(film) == pytest.approx(0.1875, abs=0.03)

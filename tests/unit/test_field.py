@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from lrrg.benchmark.mimic import equalise
 from lrrg.tools.field import Field, find_field
 from lrrg.tools.film import Grey
 
@@ -18,10 +19,9 @@ def chest() -> Grey:
     return np.clip(torso - lungs + noise, 0, 255).astype(np.uint8)
 
 
-def find(film: Grey) -> Field:
-    return find_field(
-        film, np.asarray(cv2.resize(film, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA), np.uint8)
-    )
+def find(film: Grey, *, equalised: bool = False) -> Field:
+    twice = cv2.resize(film, (2 * WIDTH, 2 * HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return find_field(np.asarray(twice, np.uint8), film, equalised=equalised)
 
 
 def shuttered(side: int, depth: float, slope_degrees: float, grey: int) -> tuple[Grey, Grey]:
@@ -52,6 +52,20 @@ def test_one_shutter_is_found_on_its_side(side: int, grey: int, slope: float) ->
     assert sum(field.depths) == field.depths[side]
     assert field.mask[truth == 0].mean() < 255 * 0.02
     assert field.mask[truth > 0].mean() > 255 * 0.94
+
+
+def test_a_gradual_fall_off_is_no_shutter() -> None:
+    """As high as the step of a shutter, over a fifth of the film."""
+    away = np.clip((np.arange(WIDTH) - 10) / 40, 0, 1)
+    fading, shut = (chest() * across // 1 for across in (away, away > 0.5))
+    assert find(shut.astype(np.uint8)).probability > 0.9
+    assert find(fading.astype(np.uint8)).probability < 0.5
+
+
+def test_an_equalised_film_shows_its_shutter() -> None:
+    film, _ = shuttered(3, 0.14, 1.0, 0)
+    assert find(equalise(film), equalised=True).depths == pytest.approx((0, 0, 0, 0.14), abs=0.02)
+    assert find(equalise(chest()), equalised=True).depths == (0, 0, 0, 0)
 
 
 def test_depth_grows_with_the_shutter() -> None:
@@ -96,6 +110,6 @@ def test_black_air_above_the_shoulders_stays_in_the_field() -> None:
 
 
 def test_tiny_film_has_a_mask_of_its_own_shape() -> None:
-    field = find_field(np.full((3, 2), 90, np.uint8), np.full((1, 1), 90, np.uint8))
+    field = find_field(np.full((6, 4), 90, np.uint8), np.full((3, 2), 90, np.uint8), equalised=True)
     assert field.mask.shape == (3, 2)
     assert field.probability < 0.2
