@@ -22,6 +22,7 @@ from .engines.outcome import stoppable
 from .errors import SettingsError
 from .extras import require
 from .judging import Warn, fitted, identify, left_out
+from .places import refuse_gone
 from .recipe import Recipe, Run, begin_run, build_recipe
 from .settings import Settings
 from .storage import admit
@@ -42,7 +43,7 @@ class Order:
 
     Attributes:
         limit: at most so many.
-        retry_failed: those whose verdict is `failed` too.
+        retry_failed: those whose verdict is `failed` too, and those whose file was missing.
         shard: (k, N), k from 1: the k-th of N disjoint parts of the catalog; its verdicts go into files.
     """
 
@@ -104,7 +105,8 @@ def annotate(
         RefusedStore: films lie in an object store that is not allowed; no film was read.
         ClusterError: the cluster cannot be reached or lost tasks.
         JudgeUnavailable: the judge cannot be reached, now or any more.
-        StoreError: the database cannot be opened or written; what was committed stays.
+        StoreError: the database cannot be opened or written, what was committed stays; or `no-films`: a folder of
+            films is gone.
         PoolError: worker processes do not start.
         ToolError: a tool broke; verdicts finished before it are committed.
     """
@@ -119,7 +121,10 @@ def annotate(
         outcome = Outcome(failure_limit=settings.annotate.max_failures * len(images))
         if len(images):
             admit(images.object_stores(), settings.read)
-            job = Job(settings, chosen, recipe, begin_run(recipe, settings.model_dump(mode="json")))
+            folders = images.folders(recipe.measure_id)
+            if settings.annotate.engine == "local":  # of a cluster its machines need to see the films, and look then
+                refuse_gone(folders)
+            job = Job(settings, chosen, recipe, begin_run(recipe, settings.model_dump(mode="json")), tuple(folders))
             work = _with_readings(store, recipe, images)
             with (
                 _engine(store, folder, job, order, len(images)) as (engine, records),

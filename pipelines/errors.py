@@ -12,7 +12,8 @@ class StoreError(RuntimeError):
 
     Attributes:
         code: `missing`, `locked`, `newer-schema`, `older-schema`, `read-only-folder`, `disk-full`, `disk` (any other
-            trouble with the file), `not-a-database`, or `shard` (a broken file of `annotate --shard`).
+            trouble with the file), `not-a-database`, `no-films` (a folder of films is gone), or `shard` (a broken file
+            of `annotate --shard`).
     """
 
     def __init__(self, code: str, message: str):

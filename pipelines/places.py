@@ -1,6 +1,7 @@
 """Where a data set lies: a folder, or a prefix in an object store that answers to the same names."""
 
 import io
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from os import DirEntry
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, TypeVar
 
-from .errors import SettingsError
+from .errors import SettingsError, StoreError
 from .settings import ReadSettings
 from .storage import CONNECTIONS, checked, store_of
 
@@ -238,6 +239,26 @@ def film(text: str, limits: ReadSettings) -> Location:
     if isinstance(where, Path) and not where.is_file():
         raise SettingsError(f"{text}: no such file")
     return where
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether a folder is there with something in it: where a disk is not mounted an empty one may stand."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return next(entries, None) is not None
+
+
+def refuse_gone(folders: Iterable[str]) -> None:
+    """Refuse to read from folders that hold nothing any more: every film in them would be called missing.
+
+    Raises:
+        StoreError: `no-films`.
+    """
+    for folder in folders:
+        if not holds_something(Path(folder)):
+            said = "nothing is there; mount it, or name the place where it is now to lrrg catalog"
+            raise StoreError("no-films", f"{folder}: {said}")
 
 
 def below(root: Location, other: Location) -> str:

@@ -69,9 +69,12 @@ class Project:
 
     def annotate(self, order: Order = Order()) -> Outcome:  # noqa: B008 - frozen
         """Annotate to the end from within this process, which spares the start of another."""
+        return annotate(self.db, self.settings(), order, lambda label, total: nullcontext(lambda *done, **counts: None))
+
+    def settings(self) -> settings.Settings:
+        """Those of such a run: two workers, small batches."""
         how = {"workers": 2, "batch_rows": 8, "batch_seconds": 0.2}
-        chosen = settings.load(agent={"policy": str(self.policy)}, annotate=how)
-        return annotate(self.db, chosen, order, lambda label, total: nullcontext(lambda *done, **counts: None))
+        return settings.load(agent={"policy": str(self.policy)}, annotate=how)
 
     @contextmanager
     def running(self, verb: str, *options: str, prepare: Callable[[], None] | None = None, **changed: Any):

@@ -77,7 +77,7 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many images")] = None,
     shard: Annotated[str | None, typer.Option(metavar="k/N", help="do the k-th of N parts, into files")] = None,
     shards: Annotated[Path | None, typer.Option(help="folder of shard files (default: beside the database)")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="take on failed images again")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="failed and missing images again")] = False,
     max_failures: Annotated[float | None, typer.Option(help="fraction without a verdict that fails the run")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many images are pending")] = False,
     as_json: Json = False,

@@ -1,13 +1,14 @@
 """The one unit of work: a shard of images through one agent and its worker processes, the same for every engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...agent.policy import Policy
 from ...agent.state import ImageRef, Reading, Verdict
 from ..judging import open_agent, under_way
+from ..places import refuse_gone
 from ..pool import Pool
 from ..recipe import Recipe, Run
 from ..settings import Settings
@@ -24,12 +25,17 @@ LANES_PER_WORKER = 2
 
 @dataclass(frozen=True)
 class Job:
-    """What a unit needs beside its images to decide on them; it travels to other machines, so it holds no handle."""
+    """What a unit needs beside its images to decide on them; it travels to other machines, so it holds no handle.
+
+    Attributes:
+        folders: of this machine, in which the films to be read lie.
+    """
 
     settings: Settings
     policy: Policy
     recipe: Recipe
     run: Run
+    folders: tuple[str, ...] = ()
 
 
 async def run_shard(work: Work, job: Job, batch: Batch, outcome: Outcome, advance: Advance) -> None:
@@ -42,7 +48,7 @@ async def run_shard(work: Work, job: Job, batch: Batch, outcome: Outcome, advanc
         JudgeUnavailable: the judge cannot be reached.
         PoolError: worker processes do not start.
         ToolError: a tool broke.
-        StoreError: verdicts cannot be written.
+        StoreError: verdicts cannot be written, or a folder of films is gone.
     """
     how = job.settings.annotate
     with _droppable(outcome):
@@ -51,7 +57,20 @@ async def run_shard(work: Work, job: Job, batch: Batch, outcome: Outcome, advanc
             open_agent(job.policy, job.settings, pool.ask) as agent,
         ):
             lanes = how.workers * LANES_PER_WORKER + under_way(job.settings)
-            await decide_all(agent.decide, work, batch, outcome, lanes=lanes, advance=advance)
+            decide = _where_films_are(agent.decide, job.folders)
+            await decide_all(decide, work, batch, outcome, lanes=lanes, advance=advance)
+
+
+def _where_films_are(decide: Decide, folders: Sequence[str]) -> Decide:
+    """Stop where a film is missing because its whole folder is: a verdict that it is missing would stand for good."""
+
+    async def decided(image: ImageRef, reading: Reading | None) -> Verdict:
+        verdict = await decide(image, reading)
+        if verdict.error_code == "missing":
+            refuse_gone(folder for folder in folders if image.path.startswith(f"{folder}/"))
+        return verdict
+
+    return decided
 
 
 async def decide_all(

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ..errors import SettingsError
-from ..places import Location
+from ..places import Location, holds_something
 from ..records import CatalogRow, LabelRow, ReportRow
 from .connection import now, transaction
 
@@ -21,6 +22,11 @@ SELECT n.image_id, n.path, r.path || '/' || i.path
 FROM incoming AS n JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
 WHERE i.root_id <> ? OR i.path <> n.path
 ORDER BY ALL LIMIT 1
+"""
+_ALL_HERE = """
+SELECT r.root_id, r.path
+FROM root AS r JOIN image AS i USING (root_id) LEFT JOIN incoming AS n ON n.image_id = i.image_id AND n.path = i.path
+WHERE r.path NOT LIKE '%://%' GROUP BY ALL HAVING count(*) = count(n.image_id)
 """
 
 
@@ -49,7 +55,13 @@ def _update(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None
 
 
 def _root_id(connection: duckdb.DuckDBPyConnection, root: Location) -> int:
+    """Number of a folder; one that is gone from its place has moved here, and keeps its, if all of its images did."""
     path = str(root.resolve())
+    if not connection.execute("FROM root WHERE path = ?", [path]).fetchall():
+        for known, place in connection.execute(_ALL_HERE).fetchall():
+            if not holds_something(Path(place)):
+                connection.execute("UPDATE root SET path = ? WHERE root_id = ?", [path, known])
+                break
     new = "INSERT OR IGNORE INTO root SELECT coalesce(max(root_id), 0) + 1, ?, ? FROM root"
     connection.execute(new, [path, now()])
     return connection.execute("SELECT root_id FROM root WHERE path = ?", [path]).fetchall()[0][0]

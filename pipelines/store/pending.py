@@ -20,7 +20,7 @@ VERDICTS = "verdicts-*.parquet"
 _SETTLED = """
 SELECT image_id FROM {source} AS v JOIN image AS i USING (image_id)
 WHERE v.recipe_id = $recipe
-AND (v.status <> 'failed' OR NOT $retry)
+AND (NOT $retry OR (v.status <> 'failed' AND v.error_code IS DISTINCT FROM 'missing'))
 AND (v.measures IS NULL OR i.view_position IS NULL OR v."view" = i.view_position)
 """
 _PENDING = """
@@ -32,6 +32,13 @@ ANTI JOIN ({settled}) AS s USING (image_id)
 WHERE md5_number_lower(i.image_id) % $shards = $shard
 ORDER BY i.root_id, i.path
 LIMIT $limit
+"""
+_UNREAD = """
+SELECT DISTINCT r.path FROM pending JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
+ANTI JOIN (
+    SELECT image_id FROM verdict JOIN recipe USING (recipe_id) WHERE measure_id = ? AND measures IS NOT NULL
+) AS measured USING (image_id)
+WHERE r.path NOT LIKE '%://%' ORDER BY ALL
 """
 _READINGS = """
 SELECT
@@ -73,6 +80,10 @@ class Pending:
         """One path of each kind of object store that holds some of the images."""
         kinds = "SELECT min(path) FROM pending WHERE path LIKE '%://%' GROUP BY split_part(path, '://', 1) ORDER BY 1"
         return [path for (path,) in self._cursor.execute(kinds).fetchall()]
+
+    def folders(self, measure_id: str) -> list[str]:
+        """Folders of this machine that hold images for which no reading of these measures is stored."""
+        return [path for (path,) in self._cursor.execute(_UNREAD, [measure_id]).fetchall()]
 
     def __len__(self) -> int:
         return self._length

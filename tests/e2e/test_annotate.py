@@ -48,6 +48,16 @@ def test_an_unreadable_file_is_not_tried_again(project):
     assert project.annotate(Order(retry_failed=True)).counts.total() == 0
 
 
+def test_a_film_that_was_missing_is_taken_on_with_the_failed_ones(project, tmp_path):
+    film = project.films / "film003.jpg"
+    film.rename(tmp_path / "film.jpg")
+    assert project.annotate().counts["unreadable"] == 1
+    (tmp_path / "film.jpg").rename(film)
+    assert project.annotate().counts.total() == 0
+    assert project.annotate(Order(retry_failed=True)).counts.total() == 1
+    assert project.query("SELECT count(*) FROM verdict WHERE error_code IS NOT NULL") == [(0,)]
+
+
 def test_shards_merge_to_what_one_run_gives(project, tmp_path):
     alone = Project(project.films, tmp_path / "alone.duckdb")
     alone.db.write_bytes(project.db.read_bytes())

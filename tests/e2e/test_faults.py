@@ -11,17 +11,18 @@ import re
 import resource
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from lrrg.pipelines.annotate import Order
+from lrrg.pipelines.annotate import Order, annotate
+from lrrg.pipelines.errors import StoreError
 from lrrg.tests.disturbed import copied, finish_and_compare, readers, stuck, wait_for_rows, write_films_and_poison
 from lrrg.tests.poison import write_poison
 from lrrg.tests.project import Project, all_gone, eventually, family, policy, start_project, write_films
 
-FILMS = 80
+FILMS, FEW = 80, 14
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -247,16 +248,55 @@ def test_another_policy_adds_rows_without_opening_a_file(tmp_path):
     assert project.query("SELECT DISTINCT status, regime FROM labels") == [("ok", "low")]
 
 
+@pytest.fixture
+def few(tmp_path: Path) -> Project:
+    """Some films of its own, so that they may go away."""
+    write_films(tmp_path / "films", FEW)
+    return start_project(tmp_path, tmp_path / "films")
+
+
 def test_more_failures_than_allowed_end_the_run_early(project):
-    """A folder that is gone, as after a disk was unmounted: pointless to go through all of it."""
     away = project.films.with_name("away")
     project.films.rename(away)
+    project.films.mkdir()
+    other = project.films / "other"
+    other.touch()
     try:
         done = project.lrrg("annotate", "--max-failures", "0.1")
     finally:
+        other.unlink()
+        project.films.rmdir()
         away.rename(project.films)
     assert done.returncode == 3
     assert project.query("SELECT count(*) FROM verdict")[0][0] < FILMS / 2
+
+
+def test_a_disk_that_is_not_there_stops_a_run_before_it_begins(few, tmp_path):
+    few.films.rename(tmp_path / "elsewhere")
+    for place in ("gone", "not mounted"):
+        done = few.lrrg("annotate")
+        assert (done.returncode, done.stdout) == (4, ""), place
+        assert f"{few.films}: nothing is there; mount it" in done.stderr
+        few.films.mkdir(exist_ok=True)
+    assert few.query("SELECT count(*) FROM verdict") == [(0,)]
+    assert few.lrrg("catalog", str(tmp_path / "elsewhere")).returncode == 0
+    assert few.annotate().counts.total() == FEW, "it was said where the films are now"
+
+
+def test_a_disk_that_goes_while_films_are_read_stops_the_run(few, tmp_path):
+    away = tmp_path / "away"
+
+    def go(done: int = 1, **counts: int) -> None:
+        if not away.exists():
+            few.films.rename(away)
+
+    with pytest.raises(StoreError, match="nothing is there"):
+        annotate(few.db, few.settings(), Order(), lambda label, total: nullcontext(go))
+    assert few.query("SELECT count(*) FROM verdict WHERE error_code IS NOT NULL") == [(0,)]
+    assert few.query("SELECT exit_code FROM run") == [(4,)]
+    away.rename(few.films)
+    assert 0 < few.annotate().counts.total() < FEW
+    assert few.nothing_lost_nothing_doubled()
 
 
 def test_the_page_on_faults_lists_these_tests():

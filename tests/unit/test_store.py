@@ -53,6 +53,20 @@ def test_the_same_id_in_another_folder_is_refused(store: Store, tmp_path: Path):
         store.add_images(tmp_path / "copy", rows(["i000"]))
 
 
+def test_a_folder_that_moved_keeps_its_images_and_one_that_only_looks_alike_does_not(store: Store, tmp_path: Path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    (old / "a.png").touch()
+    store.add_images(old, rows(["a", "b"]))
+    with pytest.raises(SettingsError, match="share the image id a"):
+        store.add_images(new, rows(["a", "b"]))
+    old.rename(new)
+    with pytest.raises(SettingsError, match="share the image id a"):
+        store.add_images(new, rows(["a"]))
+    assert store.add_images(new, rows(["a", "b", "c"])) == 1
+    assert store.query("SELECT path FROM root ORDER BY root_id").rows == [(str(tmp_path),), (str(new),)]
+
+
 def test_reports_and_finding_labels_are_replaced_not_doubled(store: Store):
     for text in ("first", "second"):
         assert store.add_reports(ReportRow(f"s{k}", findings=text) for k in range(3)) == 3
