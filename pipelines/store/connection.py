@@ -59,9 +59,8 @@ _MEANING = (
 )
 """What DuckDB says, the code it gets, and what to do about it."""
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB", "write_buffer_row_group_count": 1}
-"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge. And a
-full group of new rows is packed at once, by whichever processor brought it, and not with all others at the end by one."""
+WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB"}
+"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge."""
 
 
 def connect(

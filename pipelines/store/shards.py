@@ -205,8 +205,8 @@ def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> 
         raise StoreError("shard", f"{paths[0]}: run-{run[0][0]}.json is missing beside it; copy the folder again")
 
 
-TOGETHER = 32 << 20
-"""Bytes of shard files that are merged in one transaction: some 250,000 verdicts, which bounds the memory."""
+TOGETHER = 64 << 20
+"""Bytes of shard files that are merged in one transaction: some 500,000 verdicts, which bounds the memory."""
 _WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], filename = true)"
 # Naming a column of the labels refuses files of an earlier version, which have none.
 _STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"

@@ -110,6 +110,19 @@ def test_shards_of_another_catalog_are_refused(store: Store, tmp_path: Path):
     assert caught.value.code == "missing"
 
 
+@pytest.mark.parametrize("old", [0, 1])
+def test_a_file_of_an_earlier_version_is_refused_whatever_lies_beside_it(store: Store, tmp_path: Path, old: int):
+    """It holds no labels, and a verdict must not be stored without its own."""
+    folder = tmp_path / "shards"
+    write_shards(folder, [[stored.verdict("i000", 0)], [stored.verdict("i001", 1)]], begin_run(RECIPE, {}))
+    path = sorted(folder.glob("*.parquet"))[old]
+    store.query(f"COPY (SELECT * EXCLUDE (quality, defects) FROM '{path}') TO '{path}'")
+    with pytest.raises(StoreError, match=path.name) as caught:
+        store.ingest(folder)
+    assert caught.value.code == "shard"
+    assert store.query("SELECT count(*), count(quality) FROM labels").rows == [(old, old)]
+
+
 def overlapping() -> list[list[Verdict]]:
     """Batches in the order of their time: some replace others, some of them hold no reading."""
     first = [stored.verdict(name, k) for k, name in enumerate(IDS)]
