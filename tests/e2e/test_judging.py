@@ -98,7 +98,7 @@ def test_every_film_is_judged_and_no_pixel_is_kept(project):
     assert all(
         step == [{"asked": json.loads(DETAIL), "told": "The upper left ninth at full sharpness."}] for step in steps
     )
-    for table in ("verdict", "label", "run", "recipe"):
+    for table in ("verdict", "labels", "run", "recipe"):
         assert not [row for row in project.query(f"FROM {table}") if PNG in str(row)]
     assert all(PNG in str(body) for body in server.asked), "the pictures did travel"
 
