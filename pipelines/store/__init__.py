@@ -65,8 +65,8 @@ class Store:
 
         Raises:
             StoreError: `missing` (not there and not to be made), `locked` (names the process that holds it),
-                `newer-schema`, `older-schema` (a reader cannot migrate), `read-only-folder`, `disk-full`,
-                `not-a-database`; operations inside the block raise them too.
+                `newer-schema`, `older-schema` (a reader cannot migrate), `other-schema` (it cannot be migrated),
+                `read-only-folder`, `disk-full`, `not-a-database`; operations inside the block raise them too.
         """
         store = cls(path, connect(path, read_only=read_only, create=create, memory=memory))
         try:

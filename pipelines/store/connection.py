@@ -25,6 +25,7 @@ COMMENT ON COLUMN schema_version.name IS 'Name of the file.';
 COMMENT ON COLUMN schema_version.applied_at IS 'When it was last applied (UTC).';
 COMMENT ON COLUMN schema_version.sha256 IS 'sha256 of the file as applied.';
 """
+_OTHER = "{path}: made by a version whose {differs}; use that one, or make the database anew with lrrg catalog"
 _ONCE = re.compile(r"^(CREATE (?!OR REPLACE)|ALTER|UPDATE|DROP)", re.MULTILINE)
 
 
@@ -125,14 +126,17 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool)
         raise StoreError("newer-schema", f"{path}: has schema file {max(unknown)}, which this lrrg lacks; upgrade lrrg")
     changed = [each for each in known if each.number in applied and applied[each.number] != each.sha256]
     if other := [each.name for each in changed if applied[each.number] and not each.repeatable]:
-        how = "use the lrrg that made it, or make it anew with lrrg catalog"
-        raise StoreError("other-schema", f"{path}: made by a version whose {', '.join(other)} differs; {how}")
+        raise StoreError("other-schema", _OTHER.format(path=path, differs=f"{', '.join(other)} differs"))
     pending = [each for each in known if each.number not in applied or (each in changed and each.repeatable)]
     if pending and read_only:
         names = ", ".join(each.name for each in pending)
         raise StoreError("older-schema", f"{path}: lacks this version's {names}; run lrrg catalog on it once")
-    if pending:
-        create_schema(connection, pending)
+    try:
+        if pending:
+            create_schema(connection, pending)
+    except duckdb.CatalogException as error:  # of a version that did not record which files it had applied
+        said = str(error).partition("\n")[0]
+        raise StoreError("other-schema", _OTHER.format(path=path, differs=f"tables differ ({said})")) from error
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection, pending: Sequence[Migration] | None = None) -> None:

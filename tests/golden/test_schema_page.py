@@ -23,6 +23,9 @@ Generated from the comments in `pipelines/schema/*.sql` by `make golden`; do not
 Query it with `lrrg sql "SELECT …" --db DB`, or open the file read-only with any DuckDB client. The views are what
 scripts may rely on; the tables behind them may change with a release. `latest_recipe()` names the recipe that `labels`
 shows, and `derived('verdict')` computes every label again from the raw measures and the policy.
+
+A database of an earlier version is brought up to date by the first command that writes it, as `lrrg catalog` on the same folder;
+one that cannot be is refused with the reason, and left as it is.
 """
 
 

@@ -145,6 +145,20 @@ def test_a_database_made_with_other_tables_is_refused(tmp_path: Path):
         assert "012_judge.sql differs" in message
 
 
+def test_a_database_of_a_version_with_other_tables_is_left_as_it_is(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        create_schema(connection, [each for each in migrations() if each.number < 14])
+        connection.execute(EARLIER)
+        connection.execute("DROP TABLE policy_judge_aspect")
+    code, message = code_of(path)
+    assert code == "other-schema"
+    assert "policy_judge_aspect" in message
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("SELECT regime FROM labels ORDER BY image_id").fetchall() == []
+        assert connection.execute("SELECT regime FROM label ORDER BY image_id").fetchall() == [("low",), (None,)]
+
+
 def test_other_files_are_left_alone(tmp_path: Path):
     text = tmp_path / "notes.txt"
     text.write_text("not a database")
