@@ -24,7 +24,7 @@ Query it with `lrrg sql "SELECT …" --db DB`, or open the file read-only with a
 scripts may rely on; the tables behind them may change with a release. `latest_recipe()` names the recipe that `labels`
 shows, and `derived('verdict')` computes every label again from the raw measures and the policy.
 
-A database of an earlier version is brought up to date by the first command that writes it, as `lrrg catalog` on the same
+A database of an earlier version is brought up to date by the first command that writes it, as `lrrg catalog` on its
 folder; one that cannot be is refused with the reason, and left as it is.
 """
 
