@@ -11,6 +11,7 @@ from .findings import FINDINGS, NO_FINDING
 
 CONSTANT, TEMPLATE, RETRIEVAL = "floor_constant_normal", "floor_template", "floor_retrieval"
 PRIOR = "floor_prior"
+FLOORS = (CONSTANT, TEMPLATE, RETRIEVAL, PRIOR)
 NORMAL = "The lungs are clear. There is no pleural effusion or pneumothorax. The heart size is normal."
 SENTENCES = {
     "Atelectasis": "There is bibasilar atelectasis.",

@@ -85,12 +85,7 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
 
     Parquet is always written: it is what scoring reads. Files of an earlier benchmark that are not written anew go:
     its hold-out was another one, and who trained on them would train on patients of this one's.
-
-    Raises:
-        SettingsError: an unknown format.
     """
-    if unknown := set(formats) - set(FORMATS):
-        raise SettingsError(f"--format {','.join(sorted(unknown))}: choose from {','.join(FORMATS)}")
     out.mkdir(parents=True, exist_ok=True)
     for name in FURTHER & _described(out):
         (out / name).unlink(missing_ok=True)
@@ -105,6 +100,16 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
     exported = Exported(hashes, studies_hash(benchmark.cases), cases_hash(rows))
     _write_json(out / MANIFEST, _manifest(benchmark, exported))
     return exported
+
+
+def check_formats(formats: Iterable[str]) -> None:
+    """See that a benchmark can be written so, before it is built.
+
+    Raises:
+        SettingsError: an unknown format.
+    """
+    if unknown := set(formats) - set(FORMATS):
+        raise SettingsError(f"--format {','.join(sorted(unknown))}: choose from {','.join(FORMATS)}")
 
 
 def _described(out: Path) -> set[str]:

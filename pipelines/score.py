@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmark import honesty
-from ..benchmark.baselines import CONSTANT, floors
+from ..benchmark.baselines import CONSTANT, FLOORS, floors
 from ..benchmark.cases import Case, Cell, aligned, counts, group, large_enough, twin_rows
 from ..benchmark.confounding import Adjustment, adjusted_gaps, adjustment
 from ..benchmark.corpus import Corpus
@@ -16,7 +16,7 @@ from ..benchmark.endpoints import Endpoint, primary_endpoints
 from ..benchmark.labeler import label, signature
 from ..benchmark.metrics import METRICS
 from ..benchmark.score import Cells, Roles, Row, draw_scores, rows_of, twin_tests
-from ..benchmark.tokens import PROTOCOLS
+from ..benchmark.tokens import PROTOCOLS, Protocol
 from .benchmark_files import read_materials
 from .errors import SettingsError
 from .model_metrics import Found, Source
@@ -93,12 +93,12 @@ def score(
         SettingsError: a file is missing or malformed, two files name one model, or the reference is none of them.
         PredictionError: a case is missing, doubled or unknown.
     """
-    benchmark = read_benchmark(splits)
+    protocol, benchmark = _protocol(options), read_benchmark(splits)
     cases = benchmark.scored
     texts = _texts(benchmark, predictions)
     if options.reference is not None and options.reference not in texts:
         raise SettingsError(f"--reference {options.reference}: no such model; there are {', '.join(sorted(texts))}")
-    corpora = _corpora(benchmark, texts, options)
+    corpora = _corpora(benchmark, texts, protocol)
     outside = _outside(corpora, sources)
     cells = group(cases)
     shown = large_enough(cases, cells)
@@ -193,14 +193,14 @@ def _case(row: Mapping[str, Any]) -> Case:
 
 
 def _texts(benchmark: Benchmark, predictions: Sequence[Path]) -> dict[str, list[str]]:
-    """Reports of the floors and of every file, by model."""
-    texts, cases = floors(benchmark.cases, benchmark.fingerprints, label), benchmark.scored
+    """Reports of the floors and of every file, by model; the floors last, for they take a while to learn."""
+    texts: dict[str, list[str]] = {}
     for path in predictions:
         model, answers = read_predictions(path)
-        if model in texts:
+        if model in (*texts, *FLOORS):
             raise SettingsError(f"{path}: model {model} is another file's or a floor's name; give each model one file")
-        texts[model] = aligned(cases, answers, str(path))
-    return texts
+        texts[model] = aligned(benchmark.scored, answers, str(path))
+    return floors(benchmark.cases, benchmark.fingerprints, label) | texts
 
 
 def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
@@ -229,10 +229,13 @@ def read_predictions(path: Path) -> tuple[str, list[tuple[str, str]]]:
     return (models.pop() if models else path.stem), answers
 
 
-def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], options: Options) -> dict[str, Corpus]:
+def _protocol(options: Options) -> Protocol:
     if options.protocol not in PROTOCOLS:
         raise SettingsError(f"--protocol {options.protocol}: choose from {', '.join(PROTOCOLS)}")
-    protocol = PROTOCOLS[options.protocol]
+    return PROTOCOLS[options.protocol]
+
+
+def _corpora(benchmark: Benchmark, texts: Mapping[str, Sequence[str]], protocol: Protocol) -> dict[str, Corpus]:
     references = [case.reference for case in benchmark.scored]
     # The hold-out is scored with the test set's frequencies: T5 is then CIDEr as others compute it.
     population = list({case.study_id: case.reference for case in benchmark.scored if "T5" in case.tracks}.values())

@@ -18,7 +18,7 @@ from ..benchmark.priors import with_priors
 from ..benchmark.spec import Spec
 from ..benchmark.tracks import build, primary
 from .errors import SettingsError
-from .export import Exported, Materialised, export
+from .export import Exported, Materialised, check_formats, export
 from .store import Store
 
 SHARES = (("train", 0.8), ("validate", 0.1), ("test", 0.1))
@@ -63,9 +63,10 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     """Build the benchmark from the database's latest verdicts and write it to `benchmark_case` and to `out`.
 
     Raises:
-        SettingsError: nothing is annotated, or no judged study has a report.
+        SettingsError: an unknown format, nothing is annotated, or no judged study has a report.
         LeakError: patients or duplicate films cross splits.
     """
+    check_formats(formats)
     images = rows(store, IMAGES)
     if not images:
         raise SettingsError(

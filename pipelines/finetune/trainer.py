@@ -135,10 +135,10 @@ class DualLoopTrainer(Trainer):
         """The loader as it is: it knows ranks and seeds itself."""
         return self._batches
 
-    def _run_epoch(self, **given: Any) -> None:
+    def _run_epoch(self, *given: Any, **named: Any) -> None:
         """Train, unless the checkpoint gone on from is of the last step: the Trainer would make one more."""
         if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**given)
+            super()._run_epoch(*given, **named)
         else:
             self.control.should_training_stop = True
 

@@ -161,6 +161,14 @@ def test_a_malformed_line_is_named(world, tmp_path: Path, line: str, message: st
         score(world["splits"], [tmp_path / "bad.jsonl"], Options(draws=100), silent)
 
 
+def test_what_is_wrong_is_said_before_a_floor_learns(world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lrrg.pipelines.score.floors", lambda *_: pytest.fail("minutes of work on a large archive"))
+    with pytest.raises(SettingsError, match="no such predictions file"):
+        score(world["splits"], [tmp_path / "none.jsonl"], OPTIONS, silent)
+    with pytest.raises(SettingsError, match="--protocol other: choose from complete"):
+        score(world["splits"], [], replace(OPTIONS, protocol="other"), silent)
+
+
 def test_a_missing_prediction_stops_scoring(world, tmp_path: Path):
     lines = world["sft"].read_text().splitlines(keepends=True)
     (tmp_path / "short.jsonl").write_text("".join(lines[1:]))

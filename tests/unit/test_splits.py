@@ -194,6 +194,11 @@ def test_a_film_that_names_no_patient_is_of_the_patient_whom_its_study_names(dat
     assert read_parquet(tmp_path / "half" / CASES) == read_parquet(tmp_path / "named" / CASES)
 
 
+def test_an_unknown_format_is_said_before_any_work(tmp_path: Path):
+    with Store.open(tmp_path / "empty.duckdb") as store, pytest.raises(SettingsError, match="--format csv: choose"):
+        materialise(store, tmp_path / "out", ("parquet", "csv"), Spec())
+
+
 def test_nothing_judged_is_a_clear_error(tmp_path: Path):
     with Store.open(tmp_path / "empty.duckdb") as store, pytest.raises(SettingsError, match="lrrg annotate"):
         materialise(store, tmp_path / "out", ("parquet",), Spec())
