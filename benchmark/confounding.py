@@ -1,6 +1,6 @@
 """Natural low-quality films come from sicker patients: gaps adjusted for what is known, and how well that balanced.
 
-Adjustment removes only a part (in simulation about 57 %) because acuity varies within a patient, so adjusted gaps stay
+Adjustment removes only a part, because acuity varies within a patient, so adjusted gaps stay
 "performance disparities"; only twins may be called a degradation effect.
 """
 
