@@ -11,11 +11,11 @@ from lrrg.benchmark.degrade import degrade
 from lrrg.benchmark.ladder import SHIPPED, read_ladder
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines import settings
-from lrrg.pipelines.explain import explain
+from lrrg.pipelines.annotate.explain import explain
+from lrrg.pipelines.demo.stage import tell
 from lrrg.pipelines.report.card import write_card
 from lrrg.pipelines.report.group import write_report
 from lrrg.pipelines.store import Store
-from lrrg.pipelines.story import tell
 from lrrg.pipelines.view import progress, warn
 from lrrg.tests.browser import Opened, chromium
 from PIL import Image

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from lrrg.agent.policy import DOMAINS
 from lrrg.pipelines import settings
-from lrrg.pipelines.annotate import Order, annotate
+from lrrg.pipelines.annotate.stage import Order, annotate
 from lrrg.pipelines.engines import Outcome
 from lrrg.pipelines.store import Store
 from lrrg.tests.poison import encoded, picture

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 from lrrg.benchmark.spec import Spec
-from lrrg.pipelines.export import CASES, COLUMNS, MANIFEST
 from lrrg.pipelines.finetune.config import Config, parse
-from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.splits.export import CASES, COLUMNS, MANIFEST
+from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet, write_parquet
 from lrrg.tests.judged import judged_store
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..catalog.sections import sections
 from ..places import Location, ObjectPath, below, read_each
 from ..records import ReportRow
-from ..sections import sections
 from .base import DatasetError
 
 ZIP = "mimic-cxr-reports.zip"

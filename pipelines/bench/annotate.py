@@ -26,9 +26,9 @@ from ...tools import TOOLS, measure
 from ...tools.film import Film
 from ...tools.fingerprint import fingerprint
 from ...tools.image import decode, read_bytes
-from ..annotate import recipe_of
+from ..annotate.recipe import begin_run
+from ..annotate.stage import recipe_of
 from ..errors import SettingsError
-from ..recipe import begin_run
 from ..records import CatalogRow
 from ..settings import Settings
 from ..store import Store

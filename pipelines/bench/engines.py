@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from ...agent.policy import load
-from ..annotate import recipe_of
-from ..bench_sql import fill
-from ..recipe import begin_run
+from ..annotate.recipe import begin_run
+from ..annotate.stage import recipe_of
 from ..records import CatalogRow
 from ..settings import Settings
 from ..store import Store, shard_files
 from .annotate import MEGA, annotating, draw_films, link_films, measured
 from .processes import Cost
+from .sql import fill
 
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""

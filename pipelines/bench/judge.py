@@ -20,10 +20,10 @@ from ...agent.policy import load
 from ...agent.state import ASPECTS, ImageRef, Verdict
 from ...benchmark.mimic import mimic_jpeg
 from ...benchmark.phantom import phantom
+from ..annotate.judging import Agent, identify, open_agent, under_way
+from ..annotate.pool import Pool
 from ..engines.unit import LANES_PER_WORKER
 from ..errors import SettingsError
-from ..judging import Agent, identify, open_agent, under_way
-from ..pool import Pool
 from ..settings import Settings
 
 HEIGHT = 640

@@ -17,20 +17,20 @@ from typing import NamedTuple
 
 from ...agent.policy import load
 from ...agent.state import ImageRef, Verdict
-from ..annotate import recipe_of
+from ..annotate.pool import Pool
+from ..annotate.recipe import begin_run
+from ..annotate.stage import recipe_of
+from ..annotate.worker import read
 from ..engines.batch import Batch
 from ..engines.outcome import Outcome
 from ..engines.task import finish
 from ..engines.unit import Job, run_shard
 from ..errors import SettingsError
-from ..pool import Pool
-from ..recipe import begin_run
 from ..records import CatalogRow
 from ..scale.parts import Parts
 from ..scale.simulate import Forecast, Hardware, cluster_run, local_run
 from ..settings import ReadSettings, Settings
 from ..store import ShardWriter, Store
-from ..worker import read
 from .annotate import annotating, draw_films, link_films
 from .idle import IdleClock
 

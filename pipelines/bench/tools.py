@@ -14,7 +14,7 @@ from ...benchmark.statistics import auroc
 from ...tools import Domain
 from ..errors import SettingsError
 from ..films import LabelledFilm, labelled_films
-from ..policy import held_out
+from ..policy.stage import held_out
 from ..settings import ReadSettings
 from ..view import Advance
 from .claims import BOTH, CLAIMS, TEXTBOOK, Claim, short

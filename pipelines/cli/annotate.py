@@ -47,7 +47,7 @@ def catalog(
 ) -> None:
     """Register every image of a folder; running it again adds what is new."""
     from .. import settings
-    from ..catalog import catalog
+    from ..catalog.stage import catalog
     from ..places import location
     from ..store import Store
     from ..view import progress, show, table, warn
@@ -84,7 +84,7 @@ def annotate(
 ) -> None:
     """Score every pending image of the catalog; the same command resumes after any stop."""
     from .. import settings
-    from ..annotate import Order, annotate, count_pending, parse_shard
+    from ..annotate.stage import Order, annotate, count_pending, parse_shard
     from ..view import progress, show, warn
 
     chosen = settings.load(
@@ -108,7 +108,7 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Merge the files that annotate --shard wrote; doing it again changes nothing."""
-    from ..annotate import ingest
+    from ..annotate.stage import ingest
     from ..view import show
 
     show({"new_verdicts": ingest(db, folder)}, as_json)
@@ -128,7 +128,7 @@ def explain(
 ) -> None:
     """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
     from .. import settings, view
-    from ..explain import explain
+    from ..annotate.explain import explain
     from ..places import film
 
     chosen = settings.load(agent={"policy": policy}, judge=judge_settings(judge, model))

@@ -27,7 +27,7 @@ def splits(
 ) -> None:
     """Materialise the LRRG (Low-quality Radiology Report Generation) benchmark: tracks, splits, training files."""
     from ...benchmark.spec import Spec
-    from ..splits import materialise
+    from ..splits.stage import materialise
     from ..store import Store
     from ..view import show, table, warn
 
@@ -69,10 +69,10 @@ def score(
     from ..extras import require
 
     require("matplotlib", "figures")
-    from ..model_metrics import sources
-    from ..score import Options
-    from ..score import score as score_all
-    from ..score_files import card, prepare, save
+    from ..score.files import card, prepare, save
+    from ..score.model_metrics import sources
+    from ..score.stage import Options
+    from ..score.stage import score as score_all
     from ..view import out as console
     from ..view import progress, show
 
@@ -96,7 +96,7 @@ def validate(
     """Compare rule14 with MIMIC-CXR's published labels, or with the human MeSH codes of the Indiana reports."""
     from ...benchmark.agreement import Agreement
     from ..errors import SettingsError
-    from ..labeler import against_mesh, against_published
+    from ..score.labeler import against_mesh, against_published
     from ..view import show, table
 
     if db is None and iu is None:

@@ -51,7 +51,7 @@ def calibrate(
 ) -> None:
     """Fit how a judge joins the tools; print what it adds on films held out, and how true its probabilities are."""
     from .. import settings, view
-    from ..calibrate import Order, calibrate, write_outcome
+    from ..calibrate.stage import Order, calibrate, write_outcome
 
     chosen = settings.load(agent={"policy": policy}, judge={"urls": tuple(judge.split(",")) if judge else None})
     outcome = calibrate(Order(db, films, trained, refit, calibration), chosen, view.progress)

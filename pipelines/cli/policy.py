@@ -42,7 +42,7 @@ def fit(
 ) -> None:
     """Fit a policy on labelled films (manifest*.csv) and print how far it holds on films it has not seen."""
     from .. import settings
-    from ..policy import fit_folder
+    from ..policy.stage import fit_folder
     from ..view import progress, show, table
 
     outcome = fit_folder(films, name, settings.load().read, progress)
@@ -63,7 +63,7 @@ def reference(
 ) -> None:
     """Refer a policy to the films of your own archive: robust z then compares each film with its neighbours."""
     from .. import settings
-    from ..policy import reference_folder
+    from ..policy.stage import reference_folder
     from ..view import progress, show, warn
 
     made, unreadable = reference_folder(folder, base, limit, settings.load().read, progress)
@@ -79,7 +79,7 @@ def chest(
 ) -> None:
     """Learn the mean chest that the positioning tools compare films with, from labelled films (manifest*.csv)."""
     from .. import settings
-    from ..chest_reference import write_chest
+    from ..policy.chest import write_chest
     from ..view import show
 
     show({"reference": str(out), "films": write_chest(films, out, settings.load().read)}, as_json)

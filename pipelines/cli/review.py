@@ -46,7 +46,7 @@ def import_reads(
     as_json: Json = False,
 ) -> None:
     """Store what readers said about films; importing it again changes nothing."""
-    from ..review import import_reads
+    from ..review.opinions import import_reads
     from ..view import show
 
     show(import_reads(reads, db), as_json)
@@ -54,8 +54,8 @@ def import_reads(
 
 def agreement(db: Db, as_json: Json = False) -> None:
     """Compare the verdicts with the stored reads: kappa, AUROC, defects, and cuts that would fit readers better."""
-    from ..agreement import agreement
     from ..report.trust import trust
+    from ..review.agreement import agreement
     from ..view import show, table
 
     found = agreement(db)

@@ -31,9 +31,9 @@ def demo(
     from ..extras import require
 
     require("matplotlib", "figures")
-    from ..story import QUERY, Confusion, judge_of, tell
-    from ..story_tables import told
-    from ..story_training import tell_training
+    from ..demo.outcome import told
+    from ..demo.stage import QUERY, Confusion, judge_of, tell
+    from ..demo.training import tell_training
     from ..view import grid, out, progress, show, warn
 
     with judge_of(judge, settings.load(), warn) as chosen:
@@ -158,8 +158,8 @@ def bench_sql(
     """Time questions about `labels` on a synthetic database of MIMIC-CXR's size."""
     from ...agent.policy import load
     from .. import settings
-    from ..annotate import recipe_of
-    from ..bench_sql import Timing, bench_sql
+    from ..annotate.stage import recipe_of
+    from ..bench.sql import Timing, bench_sql
     from ..view import grid, progress
 
     with progress("questions", None) as advance:

@@ -71,7 +71,7 @@ def generate(
 ) -> None:
     """Write a report for every case of the benchmark; the same command resumes after any stop."""
     from .. import settings
-    from ..generate import Options, generate
+    from ..generate.stage import Options, generate
     from ..view import progress, show
 
     options = Options(name, served, max_tokens, max_pixels, batch, workers, limit)

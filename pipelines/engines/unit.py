@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from ...agent.policy import Policy
 from ...agent.state import ImageRef, Reading, Verdict
-from ..judging import open_agent, under_way
+from ..annotate.judging import open_agent, under_way
+from ..annotate.pool import Pool
+from ..annotate.recipe import Recipe, Run
 from ..places import refuse_gone
-from ..pool import Pool
-from ..recipe import Recipe, Run
 from ..settings import Settings
 from .batch import Batch
 from .outcome import Outcome, nothing_to_drop

@@ -11,11 +11,11 @@ import numpy as np
 from ... import prompts
 from ...benchmark.degrade import degrade
 from ...benchmark.ladder import Ladder, read_ladder
-from ..benchmark_files import read_materials
 from ..errors import SettingsError
-from ..report_prompt import Question, ask
+from ..generate.question import Question, ask
+from ..generate.shown import decoded
 from ..settings import ReadSettings
-from ..shown import decoded
+from ..splits.files import read_materials
 from .config import Config
 from .pixels import Grey, reduced
 

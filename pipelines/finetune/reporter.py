@@ -9,9 +9,9 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.utils.logging import disable_progress_bar
 
-from ..predictions import Written
-from ..prepared import Prepared
-from ..report_prompt import Question
+from ..generate.predictions import Written
+from ..generate.prepared import Prepared
+from ..generate.question import Question
 from .flat import flatten_patch_embedding
 from .processor import Asked, Processor
 from .train import spare_threads

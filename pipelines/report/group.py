@@ -11,8 +11,8 @@ from ...agent.policy import Policy
 from ...agent.state import ASPECTS
 from ...tools.film import Film
 from ...tools.image import ImageError, decode
-from ..agreement import compare
 from ..errors import SettingsError
+from ..review.agreement import compare
 from ..settings import ReadSettings
 from ..storage import read_bytes
 from ..store import Store, StoreError

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ...benchmark.statistics import Interval
-from ..agreement import Agreement
+from ..review.agreement import Agreement
 
 
 def trust(found: Agreement | None) -> dict[str, Any] | None:

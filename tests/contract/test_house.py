@@ -15,7 +15,7 @@ FENCES = {
     "langsmith": ("agent/",),
     "openai": ("agent/server.py",),
     "duckdb": ("pipelines/store",),
-    "matplotlib": ("pipelines/figures.py", "pipelines/overview.py"),
+    "matplotlib": ("pipelines/score/figures.py", "pipelines/demo/overview.py"),
     "httpx2": ("agent/server.py",),
     "torch": ("pipelines/finetune/", "pipelines/bridges/"),
     "transformers": ("pipelines/finetune/", "pipelines/bridges/"),

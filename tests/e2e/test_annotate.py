@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from lrrg.pipelines import settings
-from lrrg.pipelines.annotate import Order, parse_shard
+from lrrg.pipelines.annotate.stage import Order, parse_shard
 from lrrg.pipelines.bench.annotate import bench_annotate
 from lrrg.pipelines.bench.processes import cost
 from lrrg.pipelines.errors import SettingsError

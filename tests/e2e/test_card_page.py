@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from lrrg.pipelines import settings
-from lrrg.pipelines.explain import explain
+from lrrg.pipelines.annotate.explain import explain
 from lrrg.pipelines.report.card import write_card
 from lrrg.tests.browser import Opened, chromium
 from lrrg.tests.oracle import grades, spelling

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
-from lrrg.pipelines.demo import write_mirror
-from lrrg.pipelines.demo_plan import plan
+from lrrg.pipelines.demo.mirror import write_mirror
+from lrrg.pipelines.demo.plan import plan
 from lrrg.pipelines.errors import SettingsError
 
 SMALL = {"patients": 12, "seed": 4, "height": 256}

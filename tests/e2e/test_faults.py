@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lrrg.pipelines.annotate import Order, annotate
+from lrrg.pipelines.annotate.stage import Order, annotate
 from lrrg.pipelines.errors import StoreError
 from lrrg.tests.disturbed import copied, finish_and_compare, readers, stuck, wait_for_rows, write_films_and_poison
 from lrrg.tests.poison import write_poison

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lrrg.pipelines import settings
 from lrrg.pipelines.finetune.train import train
-from lrrg.pipelines.generate import Options, generate
+from lrrg.pipelines.generate.stage import Options, generate
 from lrrg.pipelines.serving import served
 from lrrg.tests.quiet import silent
 from lrrg.tests.reported import natural, reported, small, telling

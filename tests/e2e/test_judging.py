@@ -11,7 +11,7 @@ import pytest
 from lrrg.agent.faults import JudgeUnavailable
 from lrrg.agent.state import ASPECTS
 from lrrg.pipelines import settings
-from lrrg.pipelines.annotate import Order, annotate, count_pending
+from lrrg.pipelines.annotate.stage import Order, annotate, count_pending
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.engines import Outcome
 from lrrg.prompts import load

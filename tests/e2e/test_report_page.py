@@ -11,13 +11,14 @@ import pytest
 from lrrg.agent.forms import Detail
 from lrrg.agent.policy import Policy, assess, load
 from lrrg.agent.state import ASPECTS, Judgement, Ruling, Step, Verdict
-from lrrg.pipelines import bench_sql, settings
-from lrrg.pipelines.agreement import agreement
-from lrrg.pipelines.annotate import recipe_of
-from lrrg.pipelines.recipe import begin_run
+from lrrg.pipelines import settings
+from lrrg.pipelines.annotate.recipe import begin_run
+from lrrg.pipelines.annotate.stage import recipe_of
+from lrrg.pipelines.bench import sql as bench_sql
 from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.report.group import write_report
-from lrrg.pipelines.review import import_reads
+from lrrg.pipelines.review.agreement import agreement
+from lrrg.pipelines.review.opinions import import_reads
 from lrrg.pipelines.store import Store
 from lrrg.tests import stored
 from lrrg.tests.browser import Opened, chromium

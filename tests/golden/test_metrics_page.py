@@ -10,7 +10,7 @@ from lrrg.benchmark.honesty import says_limitation, says_prior
 from lrrg.benchmark.honesty import signature as honesty_signature
 from lrrg.benchmark.labeler import signature
 from lrrg.benchmark.metrics import METRICS
-from lrrg.pipelines.labeler import HELD_OUT, IndianaReport, against_mesh, half_of, iu_reports
+from lrrg.pipelines.score.labeler import HELD_OUT, IndianaReport, against_mesh, half_of, iu_reports
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 ARCHIVE = "LRRG_IU_REPORTS"

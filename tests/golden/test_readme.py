@@ -8,7 +8,7 @@ import pytest
 from lrrg.agent import graph
 from lrrg.agent.policy import load
 from lrrg.pipelines import settings
-from lrrg.pipelines.story import QUERY, tell
+from lrrg.pipelines.demo.stage import QUERY, tell
 from lrrg.tests.oracle import Scripted, grades, judging
 from lrrg.tests.quiet import no_warning, silent
 from lrrg.tools import TOOLS

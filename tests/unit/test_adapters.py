@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lrrg.pipelines.adapters import ADAPTERS, DatasetError, DuplicateIdError
 from lrrg.pipelines.adapters.base import Dataset
-from lrrg.pipelines.catalog import adapter_of
+from lrrg.pipelines.catalog.stage import adapter_of
 from lrrg.pipelines.records import LabelRow
 
 

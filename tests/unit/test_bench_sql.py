@@ -2,7 +2,7 @@
 
 from lrrg.pipelines import settings
 from lrrg.pipelines.bench.engines import bench_memory, bench_merge
-from lrrg.pipelines.bench_sql import QUESTIONS, bench_sql
+from lrrg.pipelines.bench.sql import QUESTIONS, bench_sql
 from lrrg.tests import stored
 
 

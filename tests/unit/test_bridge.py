@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.bridge import WORKERS, ask
 from lrrg.pipelines.errors import ModelMetricError
+from lrrg.pipelines.score.bridge import WORKERS, ask
 
 PAIRS = [("clear lungs", "lungs are clear"), ("", "effusion"), ("line\nbreak é", "edema"), ("clear lungs", "edema")]
 WORKER = """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from lrrg.pipelines.adapters import DatasetError, DuplicateIdError, folder
 from lrrg.pipelines.adapters.base import study_time
-from lrrg.pipelines.catalog import catalog
+from lrrg.pipelines.catalog.stage import catalog
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.store import Store
 from pydicom.dataset import Dataset, FileMetaDataset

@@ -20,10 +20,10 @@ from lrrg.pipelines import settings
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.finetune.pixels import resized
 from lrrg.pipelines.finetune.train import train
-from lrrg.pipelines.generate import Generated, Options, generate
-from lrrg.pipelines.predictions import Predictions
-from lrrg.pipelines.score import Options as ScoreOptions
-from lrrg.pipelines.score import read_benchmark, read_predictions, score
+from lrrg.pipelines.generate.predictions import Predictions
+from lrrg.pipelines.generate.stage import Generated, Options, generate
+from lrrg.pipelines.score.stage import Options as ScoreOptions
+from lrrg.pipelines.score.stage import read_benchmark, read_predictions, score
 from lrrg.tests.reported import reported, small
 from lrrg.tests.scripted import fails, says, serving
 from lrrg.tools.image import decode

@@ -10,10 +10,10 @@ from lrrg.agent.policy import Policy, assess, combine, load
 from lrrg.agent.scores import Calibration, Score
 from lrrg.agent.state import ASPECTS, Assessment
 from lrrg.benchmark.statistics import auroc
-from lrrg.pipelines.calibrate_check import calibration, cost, finding, gain, reliability
-from lrrg.pipelines.calibrate_films import Asked, Sample, patients_of, unseen
-from lrrg.pipelines.calibrate_fit import Join, by_patient, by_source, section
-from lrrg.pipelines.calibration import Calibrations, read_calibration, write_calibration
+from lrrg.pipelines.calibrate.check import calibration, cost, finding, gain, reliability
+from lrrg.pipelines.calibrate.file import Calibrations, read_calibration, write_calibration
+from lrrg.pipelines.calibrate.films import Asked, Sample, patients_of, unseen
+from lrrg.pipelines.calibrate.fit import Join, by_patient, by_source, section
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example
 from lrrg.pipelines.films import LabelledFilm

@@ -6,7 +6,7 @@ import cv2
 import pytest
 from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.phantom import phantom
-from lrrg.pipelines.calibration import read_calibration
+from lrrg.pipelines.calibrate.file import read_calibration
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.films import LabelledFilm, labelled_films
 from lrrg.pipelines.finetune.judge.accuracy import SHIPPED, accuracy

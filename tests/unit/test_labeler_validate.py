@@ -12,8 +12,8 @@ from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.mesh import mesh_labels
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
-from lrrg.pipelines.labeler import HELD_OUT, against_mesh, against_published, half_of
 from lrrg.pipelines.records import CatalogRow, LabelRow, ReportRow
+from lrrg.pipelines.score.labeler import HELD_OUT, against_mesh, against_published, half_of
 from lrrg.pipelines.store import Store
 from typer.testing import CliRunner
 

@@ -10,10 +10,10 @@ from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.metrics import LABELS
 from lrrg.benchmark.model_metrics import ERROR_KINDS, RADCLIQ, SCALES, label_metrics, value_metric
-from lrrg.pipelines import model_metrics
 from lrrg.pipelines.errors import ModelMetricError, SettingsError
-from lrrg.pipelines.model_metrics import Chexbert, RadEval, sources
-from lrrg.pipelines.report_judge import ReportErrors, ReportJudge
+from lrrg.pipelines.score import model_metrics
+from lrrg.pipelines.score.model_metrics import Chexbert, RadEval, sources
+from lrrg.pipelines.score.report_judge import ReportErrors, ReportJudge
 
 ABSENT = np.full(14, -2, np.int8)
 

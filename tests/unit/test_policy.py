@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lrrg.agent.policy import DOMAINS, SHIPPED, Policy, PolicyError, Severity, assess, load
 from lrrg.agent.state import ASPECTS
-from lrrg.pipelines.policy_plan import MODEL
+from lrrg.pipelines.policy.plan import MODEL
 from lrrg.tools import TOOLS
 
 NAMES = {each.name for each in TOOLS}

@@ -10,7 +10,7 @@ from lrrg.agent.policy import assess, load
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import examples
 from lrrg.pipelines.films import labelled_films
-from lrrg.pipelines.policy import fit_folder, reference_folder
+from lrrg.pipelines.policy.stage import fit_folder, reference_folder
 from lrrg.pipelines.settings import ReadSettings
 
 READ = ReadSettings()  # pyright: ignore[reportCallIssue]

@@ -10,11 +10,11 @@ from lrrg.benchmark.statistics import auroc
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example, bases
 from lrrg.pipelines.films import LabelledFilm
-from lrrg.pipelines.policy_check import by_patient, check, check_severities
-from lrrg.pipelines.policy_fit import ALARMS, SURE, fit, fit_policy, set_regimes, without
-from lrrg.pipelines.policy_model import fit_model, log_odds, patient_folds
-from lrrg.pipelines.policy_plan import GRADES, MODEL, TRANSFORM, VIEWS
-from lrrg.pipelines.reference import own_reference, reference
+from lrrg.pipelines.policy.check import by_patient, check, check_severities
+from lrrg.pipelines.policy.fit import ALARMS, SURE, fit, fit_policy, set_regimes, without
+from lrrg.pipelines.policy.model import fit_model, log_odds, patient_folds
+from lrrg.pipelines.policy.plan import GRADES, MODEL, TRANSFORM, VIEWS
+from lrrg.pipelines.policy.reference import own_reference, reference
 
 DOMAINS = ("presentation", "equalised")
 NAMES = sorted({*TRANSFORM, *(grade.measure for grades in GRADES.values() for grade in grades)})

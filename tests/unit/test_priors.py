@@ -10,10 +10,10 @@ from lrrg.benchmark.cases import Case
 from lrrg.benchmark.cohort import Examination
 from lrrg.benchmark.priors import with_priors
 from lrrg.benchmark.spec import Spec
-from lrrg.pipelines.export import CASES
 from lrrg.pipelines.records import CatalogRow, ReportRow
-from lrrg.pipelines.score import read_benchmark
-from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.score.stage import read_benchmark
+from lrrg.pipelines.splits.export import CASES
+from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import judged_store
 

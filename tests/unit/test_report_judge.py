@@ -12,11 +12,11 @@ from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import ModelMetricError
-from lrrg.pipelines.model_metrics import sources
-from lrrg.pipelines.report_judge import ReportErrors, ReportJudge
-from lrrg.pipelines.score import Options, score
-from lrrg.pipelines.score_files import card, markdown
-from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.score.files import card, markdown
+from lrrg.pipelines.score.model_metrics import sources
+from lrrg.pipelines.score.report_judge import ReportErrors, ReportJudge
+from lrrg.pipelines.score.stage import Options, score
+from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store
 from lrrg.tests.judged import judged_store
 from lrrg.tests.scripted import fails, says, serving

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.score import read_benchmark
+from lrrg.pipelines.score.stage import read_benchmark
 from lrrg.tests.judged import judged_store
 
 STAGES = """
 import sys
 from pathlib import Path
 from lrrg.benchmark.spec import Spec
-from lrrg.pipelines.score import Options, score
-from lrrg.pipelines.score_files import save
-from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.score.stage import Options, score
+from lrrg.pipelines.score.files import save
+from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store
 
 database, out, *predictions = map(Path, sys.argv[1:])

@@ -13,11 +13,11 @@ from lrrg.benchmark.spec import Spec
 from lrrg.benchmark.tokens import COMPLETE
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError, StoreError
-from lrrg.pipelines.export import CASES
-from lrrg.pipelines.figures import draw
-from lrrg.pipelines.score import Options, make_signature, read_benchmark, read_predictions, score
-from lrrg.pipelines.score_files import card, save
-from lrrg.pipelines.splits import materialise
+from lrrg.pipelines.score.figures import draw
+from lrrg.pipelines.score.files import card, save
+from lrrg.pipelines.score.stage import Options, make_signature, read_benchmark, read_predictions, score
+from lrrg.pipelines.splits.export import CASES
+from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import judged_store
 from typer.testing import CliRunner
@@ -162,7 +162,7 @@ def test_a_malformed_line_is_named(world, tmp_path: Path, line: str, message: st
 
 
 def test_what_is_wrong_is_said_before_a_floor_learns(world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lrrg.pipelines.score.floors", lambda *_: pytest.fail("minutes of work on a large archive"))
+    monkeypatch.setattr("lrrg.pipelines.score.stage.floors", lambda *_: pytest.fail("minutes of work"))
     with pytest.raises(SettingsError, match="no such predictions file"):
         score(world["splits"], [tmp_path / "none.jsonl"], OPTIONS, silent)
     with pytest.raises(SettingsError, match="--protocol other: choose from complete"):

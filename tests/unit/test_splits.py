@@ -9,9 +9,9 @@ from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.leaks import LeakError
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.errors import SettingsError
-from lrrg.pipelines.export import CASES, MANIFEST
 from lrrg.pipelines.records import CatalogRow
-from lrrg.pipelines.splits import _earliest, materialise, seeded_split
+from lrrg.pipelines.splits.export import CASES, MANIFEST
+from lrrg.pipelines.splits.stage import _earliest, materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import SPLITS, judged_store, verdict
 

@@ -17,14 +17,14 @@ from lrrg.agent.state import Failure
 from lrrg.pipelines import places, settings, storage
 from lrrg.pipelines.adapters import DatasetError, mimic
 from lrrg.pipelines.adapters.base import Dataset
-from lrrg.pipelines.annotate import Order, annotate
-from lrrg.pipelines.catalog import adapter_of, catalog
+from lrrg.pipelines.annotate.stage import Order, annotate
+from lrrg.pipelines.annotate.worker import answer, read
+from lrrg.pipelines.catalog.stage import adapter_of, catalog
 from lrrg.pipelines.places import Listing, ObjectPath, location
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.storage import RefusedStore, StorageError, read_bytes
 from lrrg.pipelines.store import Store
-from lrrg.pipelines.worker import answer, read
 from lrrg.tests.buckets import BUCKET, CREDENTIALS, KEY, SECRET, Bucket, free_port, object_store, spoiling
 from lrrg.tests.poison import encoded, picture
 from lrrg.tests.project import LRRG

@@ -7,8 +7,8 @@ import pytest
 from lrrg.agent import graph
 from lrrg.agent.state import ASPECTS, ImageRef
 from lrrg.pipelines import settings
+from lrrg.pipelines.demo.stage import SEEN, TELLING, judge_of
 from lrrg.pipelines.serving.errors import ServeError
-from lrrg.pipelines.story import SEEN, TELLING, judge_of
 from lrrg.tests import stored
 from lrrg.tests.oracle import Scripted, grades, judging
 

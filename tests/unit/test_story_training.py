@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines import settings, story_training
-from lrrg.pipelines.benchmark_files import read_materials
-from lrrg.pipelines.story_films import write_films
-from lrrg.pipelines.story_tables import plainly, standings, told
-from lrrg.pipelines.story_training import DEFECTS, LABELS, Gap
+from lrrg.pipelines import settings
+from lrrg.pipelines.demo import training as story_training
+from lrrg.pipelines.demo.films import write_films
+from lrrg.pipelines.demo.outcome import plainly, standings, told
+from lrrg.pipelines.demo.training import DEFECTS, LABELS, Gap
+from lrrg.pipelines.splits.files import read_materials
 from lrrg.tests.quiet import no_warning, silent
 from lrrg.tests.reported import reported
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from lrrg.benchmark.corpus import Corpus
-from lrrg.pipelines.bridge import WORKERS, ask
 from lrrg.pipelines.errors import ModelMetricError
-from lrrg.pipelines.model_metrics import Chexbert, RadEval
+from lrrg.pipelines.score.bridge import WORKERS, ask
+from lrrg.pipelines.score.model_metrics import Chexbert, RadEval
 
 TEXTS = [
     "No pneumothorax.",

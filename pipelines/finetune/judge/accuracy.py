@@ -9,24 +9,12 @@ import numpy as np
 
 from ....benchmark.degrade import degrade
 from ....benchmark.ladder import TOOL_SEVERITIES, read_ladder
-from ...calibration import FILE, read_calibration
+from ...calibrate.file import FILE, read_calibration
 from ...errors import SettingsError
 from ...films import labelled_films
 from ...settings import ReadSettings
 from .bases import Base, read_base
-from .evaluate import (
-    DRAWS,
-    UNSEEN,
-    Graded,
-    Rows,
-    area,
-    by_aspect,
-    by_defect,
-    by_ladder,
-    calibrated,
-    ladders,
-    mixed,
-)
+from .evaluate import DRAWS, UNSEEN, Graded, Rows, area, by_aspect, by_defect, by_ladder, calibrated, ladders, mixed
 from .model import Judge
 from .spoil import Spoiled
 from .stage import PATIENTS, Watch

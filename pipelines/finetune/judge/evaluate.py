@@ -10,7 +10,7 @@ from ....agent.scores import AS_IT_CAME, Calibration
 from ....agent.state import ASPECTS
 from ....benchmark.ladder import read_ladder
 from ....benchmark.statistics import Interval, auroc, cluster_bootstrap
-from ...calibration import Calibrations
+from ...calibrate.file import Calibrations
 from .bases import Base
 from .spoil import KINDS, NONE, SEVERE, UNKNOWN, Spoiled, draw, spoil
 from .views import Row, Views

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...calibration import FILE, write_calibration
+from ...calibrate.file import FILE, write_calibration
 from ...errors import SettingsError
 from ...settings import ReadSettings
 from ...view import Advance

@@ -1,0 +1,1 @@
+"""Annotation: a verdict for every image of the catalog."""

@@ -1,0 +1,1 @@
+"""Calibration: what a judge is worth beside the tools."""

@@ -1,0 +1,1 @@
+"""The catalog: what a data set knows about every image."""

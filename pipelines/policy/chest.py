@@ -1,0 +1,36 @@
+"""Learning the mean chest that the positioning tools compare films with, from a folder of labelled films."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...tools.chest_fit import learn
+from ...tools.image import decode, read_bytes
+from ..errors import SettingsError
+from ..films import labelled_films
+from ..settings import ReadSettings
+
+MIN_FILMS = 30
+LABELS = ("good", "borderline")
+
+
+def write_chest(root: Path, out: Path, limits: ReadSettings) -> int:
+    """Learn from the frontal films of the development half that nobody called low, and write the reference.
+
+    Returns:
+        The number of films it was learned from.
+
+    Raises:
+        SettingsError: fewer than `MIN_FILMS` of them: single films would show in the mean.
+        ImageError: a labelled film cannot be read.
+    """
+    chosen = [
+        film.path
+        for film in labelled_films(root)
+        if not film.reporting and film.label in LABELS and film.view.upper().startswith(("AP", "PA"))
+    ]
+    if len(chosen) < MIN_FILMS:
+        raise SettingsError(f"{root}: {len(chosen)} frontal films to learn from, {MIN_FILMS} are needed")
+    films = (decode(read_bytes(path, max_bytes=limits.max_bytes), max_pixels=limits.max_pixels) for path in chosen)
+    np.savez(out, **learn(films)._asdict())
+    return len(chosen)

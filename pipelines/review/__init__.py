@@ -1,0 +1,1 @@
+"""Readers' opinions beside the verdicts."""

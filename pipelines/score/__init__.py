@@ -1,0 +1,1 @@
+"""Scores: predictions against the benchmark, as tables, figures and a card."""

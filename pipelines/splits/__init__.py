@@ -1,0 +1,1 @@
+"""The benchmark materialised: from verdicts to cases in the database and in files."""

@@ -1,0 +1,37 @@
+"""The folder that `lrrg splits` wrote, read back: what scoring, training and generation share."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import SettingsError
+from ..store import read_parquet
+from .export import CASES, MANIFEST
+
+
+class Materials(NamedTuple):
+    """A materialised benchmark: the rows of `cases.parquet`, sorted by case, and the manifest."""
+
+    rows: Sequence[Mapping[str, Any]]
+    manifest: Mapping[str, Any]
+
+
+def read_materials(splits: Path) -> Materials:
+    """Read what `lrrg splits` wrote.
+
+    Raises:
+        SettingsError: the folder holds no benchmark, or its cases are not those of its manifest.
+    """
+    path, manifest_path = splits / CASES, splits / MANIFEST
+    if not path.is_file() or not manifest_path.is_file():
+        raise SettingsError(f"{splits}: no {CASES} and {MANIFEST}; name a folder that lrrg splits wrote")
+    try:
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        described = manifest["files"][CASES]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{manifest_path}: not a manifest of lrrg splits; run it again") from error
+    if hashlib.sha256(path.read_bytes()).hexdigest() != described:
+        raise SettingsError(f"{path}: not the file {MANIFEST} describes; run lrrg splits again")
+    return Materials(read_parquet(path), manifest)
