@@ -5,8 +5,6 @@ margins, proportions, native scale, tone curve, edge enhancement and compression
 blades are measured after that (`bases.known`), not before.
 """
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +65,7 @@ def _softened(grey: Grey, rng: np.random.Generator) -> Grey:
 
 def tone_curve(rng: np.random.Generator) -> NDArray[np.uint8]:
     """A rising curve of few bends, uint8, shape (256,), whose ends may leave black and white unused."""
-    slopes: Sequence[float] = np.exp(rng.normal(0, BENT, BENDS))
+    slopes = np.exp(rng.normal(0, BENT, BENDS))
     rise = np.concatenate([[0.0], np.cumsum(slopes)]) / np.sum(slopes)
     shade = (np.arange(256) / 255) ** np.exp(rng.uniform(-GAMMA, GAMMA))
     low, high = (rng.uniform(0, BLACKEST), rng.uniform(WHITEST, 255)) if rng.random() < 0.4 else (0, 255)
