@@ -101,11 +101,9 @@ def test_a_full_disk_ends_the_run_with_the_stores_error(rows):
         await asyncio.sleep(0.02)
         return await fine(image, reading)
 
-    before = time.monotonic()
     with pytest.raises(StoreError):
         run_all(table, slow, rows=rows, seconds=0.05)
     assert len(table.batches) == 1
-    assert time.monotonic() - before < 30
 
 
 def test_a_run_stops_when_it_cannot_succeed_any_more():
