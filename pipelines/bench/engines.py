@@ -41,12 +41,14 @@ class EngineCost(NamedTuple):
 
 
 class Driver(NamedTuple):
-    """Largest resident memory of a cluster's driver in one quarter of a run, and what was merged by its end."""
+    """Largest memory of a cluster's driver in one quarter of a run, and what was merged by its end."""
 
     quarter: int
     images: int
     shards: int
     resident_mb: float
+    unique_mb: float
+    """Its own pages alone: without what it shares with the cluster's object store."""
 
 
 class Merged(NamedTuple):
@@ -113,7 +115,7 @@ def bench_driver(settings: Settings, images: int) -> list[Driver]:
         with Store.open(db, read_only=True) as store:
             merged = store.query(_PROGRESS).rows
     return [
-        Driver(each + 1, images, shards, run.peak("main", (each / 4, (each + 1) / 4))[0] / MEGA)
+        Driver(each + 1, images, shards, *(size / MEGA for size in run.peak("main", (each / 4, (each + 1) / 4))))
         for each, (images, shards) in enumerate(merged)
     ]
 
