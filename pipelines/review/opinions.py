@@ -26,7 +26,7 @@ def import_reads(reads: Path, db: Path) -> dict[str, int]:
     """Store what readers said; of two reads of one reader on one film the newer counts. All of the file or nothing.
 
     Returns:
-        Reads in the file, reads written (the others are older than what is stored), readers.
+        Reads in the file, reads written (the others are stored already, or older than what is), readers.
 
     Raises:
         ReviewError: a line is not as the page writes it, or names an image the catalog does not have.

@@ -97,7 +97,7 @@ class Store:
         return reads.unknown_images(self._connection, image_ids)
 
     def add_reads(self, rows: Sequence[ReadRow]) -> int:
-        """Add or replace readers' opinions, never a newer one by an older; returns how many were written."""
+        """Add or replace readers' opinions, never a newer one by an older; returns how many changed what is stored."""
         return reads.add_reads(self._connection, rows)
 
     def register_recipe(self, recipe: Recipe) -> None:

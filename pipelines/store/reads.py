@@ -17,17 +17,18 @@ def unknown_images(connection: duckdb.DuckDBPyConnection, image_ids: Sequence[st
 
 
 def add_reads(connection: duckdb.DuckDBPyConnection, rows: Sequence[ReadRow]) -> int:
-    """Add or replace reads; an older read never replaces a newer one. Returns how many were written."""
+    """Add or replace reads; an older read never replaces a newer one. Returns how many changed the table."""
     columns = ", ".join(ReadRow._fields)
+    known = f"SELECT {columns} FROM review WHERE image_id = ? AND reader = ?"
     marks = ", ".join("?" * len(ReadRow._fields))
+    insert = f"INSERT OR REPLACE INTO review ({columns}, imported_at) VALUES ({marks}, ?)"
     imported = now()
     written = 0
     with transaction(connection):
         for row in rows:
-            newer = "SELECT count(*) FROM review WHERE image_id = ? AND reader = ? AND read_at > ?"
-            if connection.execute(newer, [row.image_id, row.reader, row.read_at]).fetchall()[0][0]:
+            stored = [ReadRow(*found) for found in connection.execute(known, [row.image_id, row.reader]).fetchall()]
+            if any(each == row or each.read_at > row.read_at for each in stored):
                 continue
-            insert = f"INSERT OR REPLACE INTO review ({columns}, imported_at) VALUES ({marks}, ?)"
             connection.execute(insert, [*row, imported])
             written += 1
     return written

@@ -41,7 +41,7 @@ def test_importing_twice_changes_nothing_and_an_older_read_never_wins(db: Path, 
     newer = written(tmp_path, "i000,ann,low,yes,no,,,,,yes,2026-01-02T00:00:00")
     assert import_reads(newer, db) == {"reads": 1, "written": 1, "readers": 1}
     once = stored_reads(db)
-    import_reads(newer, db)
+    assert import_reads(newer, db)["written"] == 0
     assert stored_reads(db) == once
     older = written(tmp_path, "i000,ann,high,no,no,,,,,no,2026-01-01T00:00:00")
     assert import_reads(older, db)["written"] == 0
