@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from ..adapters import ADAPTERS, Adapter, Dataset, DatasetError
@@ -57,6 +59,28 @@ class Summary:
         counts = [(name, getattr(self, name)) for name in names if name in ("images", "new") or getattr(self, name)]
         parts = {"split": self.by_split, "view": self.by_view, "reading in": self.by_reading}
         return counts + [(f"{what} {name}", count) for what, tally in parts.items() for name, count in tally.items()]
+
+
+@contextmanager
+def database(path: Path) -> Iterator[Store]:
+    """The database to catalogue into, open for writing; one made here that ends without a folder is removed.
+
+    Whoever mistypes a folder finds no empty database later that looks like a catalog.
+
+    Raises:
+        StoreError: see `Store.open`.
+    """
+    made, empty = not path.exists(), False
+    try:
+        with Store.open(path) as store:
+            try:
+                yield store
+            finally:
+                empty = not store.query("FROM root LIMIT 1").rows
+    finally:
+        if made and empty:
+            for each in (path, path.with_name(f"{path.name}.wal")):
+                each.unlink(missing_ok=True)
 
 
 def catalog(root: Location, store: Store, reports: Location | None, advance: Found) -> Summary:

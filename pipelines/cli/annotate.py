@@ -47,14 +47,13 @@ def catalog(
 ) -> None:
     """Register every image of a folder; running it again adds what is new."""
     from .. import settings
-    from ..catalog.stage import catalog
+    from ..catalog.stage import catalog, database
     from ..places import location
-    from ..store import Store
     from ..view import progress, show, table, warn
 
     limits = settings.load().read
     where, texts = location(root, limits), location(reports, limits) if reports else None
-    with progress("catalog", None) as advance, Store.open(db) as store:
+    with progress("catalog", None) as advance, database(db) as store:
         summary = catalog(where, store, texts, advance)
     warn(summary.warnings)
     if as_json:

@@ -157,6 +157,20 @@ def test_what_cannot_be_catalogued_says_why(tmp_path: Path):
             assert error.value.code == code
 
 
+def test_a_first_catalog_that_fails_leaves_no_database(tmp_path: Path):
+    db, films = tmp_path / "lrrg.duckdb", tmp_path / "films"
+    films.mkdir()
+    command = ["catalog", str(films), "--db", str(db)]
+    assert CliRunner().invoke(app, command).exit_code != 0
+    assert list(tmp_path.iterdir()) == [films]
+    write_image(films / "a.png")
+    assert CliRunner().invoke(app, command).exit_code == 0
+    missing = ["catalog", str(tmp_path / "nowhere"), "--db", str(db)]
+    assert CliRunner().invoke(app, missing).exit_code != 0
+    with Store.open(db, read_only=True) as store:
+        assert store.query("SELECT image_id FROM image").rows == [("a",)]
+
+
 def test_the_verb_prints_counts_and_warnings(tmp_path: Path):
     root = tmp_path / "films"
     study = root / "files/p11/p11000001/s50000001"
