@@ -11,7 +11,7 @@ from ..adapters import ADAPTERS, Adapter, Dataset, DatasetError
 from ..adapters.base import Found
 from ..places import Location
 from ..records import ReportRow
-from ..store import Store
+from ..store import Store, discard
 from .sections import reading
 
 _IN_TWO_FOLDERS = """
@@ -79,8 +79,7 @@ def database(path: Path) -> Iterator[Store]:
                 empty = not store.query("FROM root LIMIT 1").rows
     finally:
         if made and empty:
-            for each in (path, path.with_name(f"{path.name}.wal")):
-                each.unlink(missing_ok=True)
+            discard(path)
 
 
 def catalog(root: Location, store: Store, reports: Location | None, advance: Found) -> Summary:

@@ -17,7 +17,7 @@ from ..places import Location
 from ..records import CatalogRow, LabelRow, ReadRow, ReportRow
 from . import benchmark, catalog, reads, runs, shards, verdicts
 from .benchmark import read_parquet, write_parquet
-from .connection import connect, now, translated
+from .connection import connect, discard, now, translated
 from .pending import Pending, pending, stored_readings
 from .shards import ShardWriter, shard_files
 
@@ -27,6 +27,7 @@ __all__ = [
     "ShardWriter",
     "Store",
     "StoreError",
+    "discard",
     "read_parquet",
     "shard_files",
     "write_parquet",

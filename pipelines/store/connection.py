@@ -50,6 +50,7 @@ class Migration(NamedTuple):
 _MEANING = (
     (("different configuration",), "locked", "in use by this process already"),
     (("not a valid DuckDB", "Is a directory"), "not-a-database", "not a DuckDB database; name another --db"),
+    (("Could not read enough bytes",), "not-a-database", "cut short; copy it anew, or remove it and run lrrg catalog"),
     (("version number",), "newer-schema", "written by a newer DuckDB; upgrade duckdb"),
     (("ermission denied", "ead-only file system"), "read-only-folder", "cannot be written there; name another --db"),
     (
@@ -76,7 +77,17 @@ def connect(
         raise StoreError("missing", f"{path}: no such database; make it with lrrg catalog")
     if not read_only and not path.is_file() and not _writable(path.parent):
         raise StoreError("read-only-folder", f"{path}: cannot write in {path.parent.resolve()}; name another --db")
+    made = not path.exists()
     how = OFFLINE | ({} if read_only else WRITING) | ({"memory_limit": memory} if memory else {})
+    try:
+        return _connect(path, read_only, how)
+    except StoreError as error:
+        if made and error.code == "disk-full":  # half a file would be refused once there is room
+            discard(path)
+        raise
+
+
+def _connect(path: Path, read_only: bool, how: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     with translated(path):
         connection = duckdb.connect(str(path), read_only=read_only, config=how)
     try:
@@ -86,6 +97,12 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def discard(path: Path) -> None:
+    """Remove a database that nobody has open, with the log DuckDB keeps beside it."""
+    for each in (path, path.with_name(f"{path.name}.wal")):
+        each.unlink(missing_ok=True)
 
 
 def _writable(folder: Path) -> bool:

@@ -57,6 +57,17 @@ try:
 except StoreError as error:
     sys.exit(error.code)
 """
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from lrrg.pipelines.store import Store, StoreError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    with Store.open(Path(sys.argv[1])):
+        pass
+except StoreError as error:
+    sys.exit(error.code)
+"""
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
@@ -104,6 +115,14 @@ def test_a_full_disk_is_named_and_costs_nothing_committed(tmp_path: Path):
         (count,) = store.query("SELECT count(*) FROM verdict").rows[0]
         assert batches * 256 <= count <= (batches + 1) * 256
         assert len(store.pending(RECIPE.recipe_id)) == 25_600 - count
+
+
+@pytest.mark.parametrize("room", [8192, 20_000])
+def test_a_disk_too_full_for_a_new_database_leaves_nothing_in_its_way(tmp_path: Path, room: int):
+    path = tmp_path / "lrrg.duckdb"
+    done = subprocess.run([sys.executable, "-c", NO_ROOM, str(path), str(room)], capture_output=True, text=True)
+    assert done.stderr.strip().splitlines()[-1] == "disk-full"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])

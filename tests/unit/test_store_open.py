@@ -159,6 +159,16 @@ def test_a_database_of_a_version_with_other_tables_is_left_as_it_is(tmp_path: Pa
         assert connection.execute("SELECT regime FROM label ORDER BY image_id").fetchall() == [("low",), (None,)]
 
 
+def test_a_database_that_was_copied_in_part_is_named(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    with Store.open(path):
+        pass
+    os.truncate(path, 12_288)
+    code, message = code_of(path)
+    assert code == "not-a-database"
+    assert "cut short" in message
+
+
 def test_other_files_are_left_alone(tmp_path: Path):
     text = tmp_path / "notes.txt"
     text.write_text("not a database")
