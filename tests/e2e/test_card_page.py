@@ -55,6 +55,15 @@ def test_the_image_card_shows_film_layers_and_steps(browser: Browser, cards: dic
     made.context.close()
 
 
+def test_what_the_agent_said_is_never_cut_off(browser: Browser, cards: dict[str, Path]):
+    made = Opened(browser, cards["sound"])
+    made.page.set_viewport_size({"width": 390, "height": 844})
+    tables = made.page.locator("#steps details[open] .wide")
+    assert tables.count() > 0
+    assert tables.evaluate_all("all => all.filter(each => each.scrollWidth > each.clientWidth).length") == 0
+    made.context.close()
+
+
 def test_the_card_of_a_judged_film_shows_what_was_asked_for_and_how_it_was_settled(browser: Browser, cards):
     made = Opened(browser, cards["judged"])
     steps = made.page.locator("#steps summary").all_inner_texts()

@@ -64,8 +64,10 @@ const badge = (regime) => el("span", { class: `badge ${regime ?? "none"}` }, reg
 
 /** A plain table; numbers align right, short cells stay on one line. */
 function table(columns, rows) {
-  const kind = (cell) =>
-    typeof cell === "number" || /^[-–−<]?[\d.,]+( %)?$/.test(cell) ? "number" : String(cell).length < 30 ? "brief" : "";
+  const kind = (cell) => {
+    if (typeof cell === "number" || /^[-–−<]?[\d.,]+( %)?$/.test(cell)) return "number";
+    return (cell instanceof Node ? cell.textContent : String(cell)).length < 30 ? "brief" : "";
+  };
   const line = (row) =>
     el(
       "tr",

@@ -1,7 +1,6 @@
 "use strict";
 /* The image card: the film, the verdict, its measures among good films, the agent's steps. */
 /* Robust z beyond which a measure is drawn at the edge. */
-/* Robust z beyond which a measure is drawn at the edge. */
 const REACH = 8;
 
 lrrg.start = async function () {
