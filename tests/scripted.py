@@ -11,6 +11,8 @@ from math import log
 from typing import Any
 
 Act = Callable[["Handler", dict[str, Any]], None]
+AGES = 300.0
+"""Seconds: more than a busy machine may hold up what is bound to happen."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,6 +62,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
+    allow_reuse_port = True
 
     def __init__(self, script: Sequence[Act], port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
@@ -80,8 +84,17 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
+def reserved() -> Iterator[int]:
+    """A port that refuses connections until `serving` takes it, and that nobody else is given meanwhile."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
 def serving(*script: Act, port: int = 0) -> Iterator[Server]:
-    """A server of the model `judge` that is gone afterwards; on a free port, or on that of one that is gone."""
+    """A server of the model `judge` that is gone afterwards; on a free port, or on one that is reserved."""
     server = Server(script, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

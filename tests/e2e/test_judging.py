@@ -17,7 +17,7 @@ from lrrg.pipelines.engines import Outcome
 from lrrg.prompts import load
 from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.project import Project, policy, start_project, write_films
-from lrrg.tests.scripted import Act, Handler, fails, hangs, resets, says, serving, stops_midway
+from lrrg.tests.scripted import AGES, Act, Handler, fails, hangs, resets, says, serving, stops_midway
 from typer.testing import CliRunner
 
 FILMS = 10
@@ -55,15 +55,24 @@ def copy(project: Project, folder: Path) -> Project:
     return made
 
 
-def run(project: Project, *urls: str, order: Order = Order(), **judge: Any) -> Outcome:  # noqa: B008 - frozen
-    return annotate(project.db, chosen(project, *urls, **judge), order, lambda *_: nullcontext(lambda *_, **__: None))
+def run(
+    project: Project,
+    *urls: str,
+    order: Order = Order(),  # noqa: B008 - frozen
+    read_seconds: float = AGES,
+    **judge: Any,
+) -> Outcome:
+    settled = chosen(project, *urls, read_seconds=read_seconds, **judge)
+    return annotate(project.db, settled, order, lambda *_: nullcontext(lambda *_, **__: None))
 
 
-def chosen(project: Project, *urls: str, **judge: Any) -> settings.Settings:
+def chosen(project: Project, *urls: str, read_seconds: float = AGES, **judge: Any) -> settings.Settings:
+    """Of a client that waits for a slow machine, but never long between two attempts."""
+    patient = {"connect_seconds": AGES, "read_seconds": read_seconds, "patience": AGES}
     return settings.load(
         agent={"policy": str(project.policy)},
         annotate={"workers": 1, "batch_rows": 2, "batch_seconds": 0.2},
-        client={"read_seconds": 1.0, "longest_wait": 0.05, "patience": 1.0, "concurrency": 2},
+        client={**patient, "longest_wait": 0.05, "concurrency": 2},
         judge={"urls": urls, **judge},
     )
 
@@ -123,15 +132,20 @@ def test_the_settled_severities_are_the_labels(project):
         (fails(503),) * 4,
         (resets,),
         (stops_midway,),
-        (hangs,),
         (spelling("no JSON"),),
         (says('{"noise":', finish="length"),),
     ],
-    ids=["429 with Retry-After", "burst of 503", "reset", "half a reply", "hang", "malformed once", "truncated once"],
+    ids=["429 with Retry-After", "burst of 503", "reset", "half a reply", "malformed once", "truncated once"],
 )
 def test_what_passes_leaves_no_trace(project, undisturbed, acts):
     with serving(*after(3, *acts)) as server:
         run(project, server.url)
+    assert project.table() == undisturbed
+
+
+def test_a_hang_leaves_no_trace(project, undisturbed):
+    with serving(*after(3, hangs)) as server:
+        run(project, server.url, read_seconds=1.0)
     assert project.table() == undisturbed
 
 

@@ -3,17 +3,32 @@
 import asyncio
 import json
 import pickle
+from dataclasses import replace
 from email.utils import formatdate
 from math import log
 from threading import Barrier, Lock
 from time import time
 
 import pytest
+from lrrg.agent import server as one_server
 from lrrg.agent.client import Client
 from lrrg.agent.faults import JudgeReplyError, JudgeUnavailable, RefusedURL
 from lrrg.agent.server import Limits, checked, retry_after
 from lrrg.pipelines.settings import load
-from lrrg.tests.scripted import Act, Server, fails, hangs, resets, says, sends, serving, stops_midway, tells
+from lrrg.tests.scripted import (
+    AGES,
+    Act,
+    Server,
+    fails,
+    hangs,
+    reserved,
+    resets,
+    says,
+    sends,
+    serving,
+    stops_midway,
+    tells,
+)
 from pydantic import BaseModel
 
 MESSAGES = [{"role": "user", "content": "how many?"}]
@@ -25,12 +40,14 @@ class Count(BaseModel):
 
 
 GOOD = says('{"errors": 3}')
+PATIENT = Limits(connect_seconds=AGES, read_seconds=AGES)
+"""A stall of this process, which serves itself, is not the server's fault."""
 
 UNSURE = b"""{"model": "judge", "choices": [{"message": {"content": "{\\"errors\\": 3}"}, "finish_reason": "stop",
  "logprobs": {"content": [{"token": "3", "logprob": %s}]}}]}"""
 
 
-def ask(server: Server, limits: Limits | None = None, seeds: tuple[int, ...] = (0,)) -> tuple[Count, list[float]]:
+def ask(server: Server, limits: Limits = PATIENT, seeds: tuple[int, ...] = (0,)) -> tuple[Count, list[float]]:
     """The server's answer, and the waits between attempts, which are not waited for."""
     waits: list[float] = []
 
@@ -63,11 +80,11 @@ def test_passing_trouble_is_waited_out_longer_each_time(act: Act):
 
 def test_the_server_says_how_long_to_wait_within_reason():
     with serving(fails(429, Retry_After="7"), fails(503, Retry_After="9999"), GOOD) as server:
-        assert ask(server)[1] == [7, Limits().longest_wait]
+        assert ask(server)[1] == [7, PATIENT.longest_wait]
 
 
 def test_retry_after_may_be_a_date_or_nonsense():
-    assert 50 < (retry_after(formatdate(time() + 60, usegmt=True)) or 0) <= 60
+    assert 3000 < (retry_after(formatdate(time() + 3600, usegmt=True)) or 0) <= 3600
     assert retry_after("soon") is None
     assert retry_after(None) is None
 
@@ -80,22 +97,33 @@ def test_a_lost_connection_is_tried_again(act: Act):
 
 
 def test_a_hung_server_is_given_up():
-    with serving(hangs) as server, pytest.raises(JudgeUnavailable, match="timed out") as caught:
-        ask(server, Limits(read_seconds=0.2, attempts=2))
-    assert (caught.value.code, len(server.asked)) == ("unreachable", 2)
+    """Whatever page it does not answer in time: on a busy machine it may be the first that is looked at."""
+    with serving(hangs) as server, pytest.raises(JudgeUnavailable, match=r"[Tt]ime") as caught:
+        ask(server, replace(PATIENT, read_seconds=0.5, attempts=2))
+    assert caught.value.code == "unreachable"
+    assert len(server.asked) <= 2
+
+
+def test_silence_ends_an_attempt():
+    async def run(url: str) -> None:
+        await one_server.Server(url, replace(PATIENT, read_seconds=0.2)).complete("judge", {"messages": MESSAGES})
+
+    with serving(hangs) as server, pytest.raises(one_server.Lost, match="timed out"):
+        asyncio.run(run(server.url))
 
 
 def test_nobody_listening():
-    with serving(GOOD) as server:
-        pass
-    with pytest.raises(JudgeUnavailable, match="is the server running") as caught:
-        ask(server, Limits(attempts=3))
+    with reserved() as port:
+        with serving(GOOD, port=port) as server:
+            pass
+        with pytest.raises(JudgeUnavailable, match="is the server running") as caught:
+            ask(server, replace(PATIENT, attempts=3))
     assert caught.value.code == "unreachable"
 
 
 def test_lasting_overload_stops_after_the_attempts():
     with serving(fails(503)) as server, pytest.raises(JudgeUnavailable) as caught:
-        ask(server, Limits(attempts=4))
+        ask(server, replace(PATIENT, attempts=4))
     assert (caught.value.code, len(server.asked)) == ("overloaded", 4)
 
 
@@ -140,7 +168,7 @@ def test_a_bad_reply_is_asked_for_again_with_the_next_seed(act: Act, code: str):
 
 def test_tokens_come_with_their_alternatives():
     async def run(url: str):
-        async with Client(url, "judge") as client:
+        async with Client(url, "judge", PATIENT) as client:
             return await client.ask_scored(MESSAGES, Count, max_tokens=16, seeds=(0,))
 
     with serving(tells(('{"errors":', {'{"errors":': 1.0}), ("3", {"3": 0.5, "1": 0.25}), ("}", {"}": 1.0}))) as server:
@@ -166,7 +194,7 @@ def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with serving(GOOD) as server:
-        assert ask(server, Limits(attempts=1))[0].errors == 3
+        assert ask(server, replace(PATIENT, attempts=1))[0].errors == 3
 
 
 def test_a_redirect_is_not_followed():
@@ -183,13 +211,13 @@ def test_requests_under_way_are_bounded():
         with lock:
             active.add(body["seed"])
             most[0] = max(most[0], len(active))
-        together.wait(20)
+        together.wait(AGES)
         with lock:
             active.discard(body["seed"])
         return json.dumps({"errors": body["seed"]})
 
     async def run(url: str) -> list[Count]:
-        async with Client(url, "judge", Limits(concurrency=2)) as client:
+        async with Client(url, "judge", replace(PATIENT, concurrency=2)) as client:
             asked = [client.ask(MESSAGES, Count, max_tokens=16, seeds=(seed,)) for seed in range(12)]
             return await asyncio.gather(*asked)
 

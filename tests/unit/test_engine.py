@@ -3,7 +3,6 @@
 import asyncio
 import pickle
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -115,11 +114,11 @@ def test_a_run_stops_when_it_cannot_succeed_any_more():
 
 def test_cancelling_the_last_commit_again_and_again_loses_nothing():
     """As a second and a third signal do, when they find a slow disk."""
-    began, table = threading.Event(), Table()
+    began, impatience_over, table = threading.Event(), threading.Event(), Table()
 
     def slowly(verdicts: Sequence[Verdict]) -> None:
         began.set()
-        time.sleep(0.3)
+        impatience_over.wait()
         table.write(verdicts)
 
     async def go() -> None:
@@ -132,6 +131,7 @@ def test_cancelling_the_last_commit_again_and_again_loses_nothing():
             await asyncio.to_thread(began.wait)
             run.cancel()
             await asyncio.sleep(0.02)
+        impatience_over.set()
         with pytest.raises(asyncio.CancelledError):
             await run
 

@@ -5,17 +5,20 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from threading import Barrier, Lock
+from dataclasses import replace
+from threading import Barrier, Event, Lock
 from time import sleep
 
 import pytest
 from lrrg.agent.client import Client
 from lrrg.agent.faults import JudgeUnavailable
 from lrrg.agent.server import Identity, Limits
-from lrrg.tests.scripted import Act, Server, fails, hangs, resets, says, serving
+from lrrg.tests.scripted import AGES, Act, Server, fails, hangs, reserved, resets, says, serving
 from pydantic import BaseModel
 
 MESSAGES = [{"role": "user", "content": "how many?"}]
+PATIENT = Limits(connect_seconds=AGES, read_seconds=AGES)
+"""A stall of this process, which serves itself, is not the servers' fault."""
 
 
 class Count(BaseModel):
@@ -36,6 +39,16 @@ def slowly(seconds: float) -> Act:
     return says(answer)
 
 
+def once(wait: Callable[[float], object]) -> Act:
+    """Echo the seed when a wait is over."""
+
+    def answer(body: dict) -> str:
+        wait(AGES)
+        return echo(body)
+
+    return says(answer)
+
+
 def seeds(server: Server) -> list[int]:
     return [body["seed"] for body in server.asked]
 
@@ -48,7 +61,7 @@ async def ask_all(client: Client, number: int) -> list[int]:
     return await asyncio.gather(*(ask(client, seed) for seed in range(number)))
 
 
-def run(servers: list[Server], work: Callable[[Client], Awaitable], limits: Limits | None = None, model="judge"):
+def run(servers: list[Server], work: Callable[[Client], Awaitable], limits: Limits = PATIENT, model="judge"):
     """What `work` makes of a client of these servers, and the waits, which are cut to nothing."""
     waits: list[float] = []
 
@@ -64,18 +77,33 @@ def run(servers: list[Server], work: Callable[[Client], Awaitable], limits: Limi
 
 
 def test_equal_servers_share_the_load():
+    """Requests that come at once, and fewer than there is room for: each server has as many under way as any other."""
+
+    async def by_sixes(client: Client):
+        for _ in range(10):
+            assert await ask_all(client, 6) == list(range(6))
+
+    together = Barrier(6)
     with ExitStack() as stack:
-        servers = [stack.enter_context(serving(slowly(0.01))) for _ in range(3)]
-        answers, waits = run(servers, lambda client: ask_all(client, 60), Limits(concurrency=4))
-        assert (answers, waits) == (list(range(60)), [])
-        assert sorted(seed for each in servers for seed in seeds(each)) == list(range(60))
-        assert all(14 <= len(each.asked) <= 26 for each in servers)
+        servers = [stack.enter_context(serving(once(together.wait))) for _ in range(3)]
+        _, waits = run(servers, by_sixes, replace(PATIENT, concurrency=4))
+        assert [len(each.asked) for each in servers] == [20, 20, 20]
+    assert waits == []
 
 
 def test_a_slow_server_gets_less():
-    with serving(slowly(0.6)) as slow, serving(slowly(0.01)) as quick:
-        run([slow, quick], lambda client: ask_all(client, 60), Limits(concurrency=2))
-        assert len(slow.asked) < len(quick.asked) / 3
+    """One that answers nothing until the other has answered 50 requests of 60."""
+    almost_done = Event()
+
+    def counting(body: dict) -> str:
+        if len(quick.asked) == 50:
+            almost_done.set()
+        return echo(body)
+
+    with serving(once(almost_done.wait)) as slow, serving(says(counting)) as quick:
+        answers, waits = run([slow, quick], lambda client: ask_all(client, 60), replace(PATIENT, concurrency=2))
+        assert (answers, waits) == (list(range(60)), [])
+        assert 2 <= len(slow.asked) <= 10
 
 
 def test_single_requests_take_turns():
@@ -94,20 +122,21 @@ def test_a_killed_server_is_drained_and_comes_back_and_no_request_is_lost_or_dou
         waiting = [asyncio.create_task(ask(client, seed)) for seed in range(80)]
         while len(second.asked) < 8:
             await asyncio.sleep(0.005)
-        await asyncio.to_thread(stack.pop_all().close)
+        stack.pop_all().close()  # while no other coroutine runs: nobody asks a server that is half closed
         while sum(task.done() for task in waiting) < 60:
             await asyncio.sleep(0.005)
-        revived = stack.enter_context(serving(slowly(0.02), port=second.server_address[1]))
+        revived = stack.enter_context(serving(slowly(0.02), port=port))
         answers = await asyncio.gather(*waiting)
         while len(revived.asked) < 4:
             await ask(client, 80 + len(revived.asked))
-        return answers, len(revived.looked)
+        return answers, revived.looked
 
-    with serving(slowly(0.02)) as first, ExitStack() as stack:
-        second = stack.enter_context(serving(slowly(0.02)))
-        (answers, looks), _ = run([first, second], through_it, Limits(concurrency=4))
+    with reserved() as port, serving(slowly(0.02)) as first, ExitStack() as stack:
+        second = stack.enter_context(serving(slowly(0.02), port=port))
+        (answers, looked), _ = run([first, second], through_it, replace(PATIENT, concurrency=4))
     assert answers == list(range(80))
-    assert looks == 2  # its health once and its models once: one coroutine looked, whoever waited
+    assert looked[0] == "/health"
+    assert "/v1/models" in looked
 
 
 def test_one_coroutine_polls_however_many_wait():
@@ -115,7 +144,7 @@ def test_one_coroutine_polls_however_many_wait():
         await asyncio.to_thread(stack.close)
         waiting = [asyncio.create_task(ask(client, seed)) for seed in range(30)]
         await asyncio.sleep(0.2)
-        revived = stack.enter_context(serving(says(echo), port=first.server_address[1]))
+        revived = stack.enter_context(serving(says(echo), port=port))
         revived.health = 503
         while len(revived.looked) < 6:
             await asyncio.sleep(0.005)
@@ -125,9 +154,9 @@ def test_one_coroutine_polls_however_many_wait():
         revived.health = 200
         return await asyncio.gather(*waiting), seeds(revived), revived.looked
 
-    with ExitStack() as stack:
-        first = stack.enter_context(serving(says(echo)))
-        (answers, asked, looked), _ = run([first], through_it, Limits(concurrency=8))
+    with reserved() as port, ExitStack() as stack:
+        first = stack.enter_context(serving(says(echo), port=port))
+        (answers, asked, looked), _ = run([first], through_it, replace(PATIENT, concurrency=8))
     assert answers == sorted(asked) == list(range(30))
     assert looked == ["/health", "/v1/models"] * (len(looked) // 2)
 
@@ -139,7 +168,7 @@ def test_patience_ends():
 
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(says(echo))) for _ in range(2)]
-        answers, _ = run(servers, through_it, Limits(patience=0.2))
+        answers, _ = run(servers, through_it, replace(PATIENT, patience=0.2))
     for answer in answers:
         assert isinstance(answer, JudgeUnavailable)
         assert answer.code == "unreachable"
@@ -149,13 +178,13 @@ def test_patience_ends():
 def test_a_server_that_is_down_at_the_start_joins_later():
     async def join(client: Client):
         assert await ask_all(client, 10) == list(range(10))
-        with serving(says(echo), port=late.server_address[1]) as there:
+        with serving(says(echo), port=port) as there:
             while not there.asked:
                 await ask(client, 99)
 
-    with serving(says(echo)) as late:
-        pass
-    with serving(says(echo)) as first:
+    with reserved() as port, serving(says(echo)) as first:
+        with serving(says(echo), port=port) as late:
+            pass
         run([late, first], join)
         with pytest.raises(JudgeUnavailable, match="is the server running"):
             run([late], join)
@@ -177,11 +206,13 @@ def test_where_all_refuse_the_shortest_wait_is_waited():
         assert run([first, second], lambda client: ask(client, 1)) == (1, [4])
 
 
-def test_a_hung_server_costs_its_requests_one_timeout_each_and_none_is_lost():
+def test_a_hung_server_costs_its_requests_a_timeout_and_none_is_lost():
+    limits = replace(PATIENT, read_seconds=1.0, concurrency=2)
     with serving(hangs) as hung, serving(says(echo)) as good:
-        answers, _ = run([hung, good], lambda client: ask_all(client, 20), Limits(read_seconds=0.3, concurrency=2))
+        answers, _ = run([hung, good], lambda client: ask_all(client, 20), limits)
     assert answers == list(range(20))
-    assert sorted(seeds(good)) == list(range(20))
+    assert set(seeds(good)) == set(range(20)), "more than once where a busy machine made this one seem silent too"
+    assert hung.asked
 
 
 def test_servers_of_different_models_are_refused():
@@ -195,17 +226,25 @@ def test_servers_of_different_models_are_refused():
 
 
 def test_a_server_that_comes_back_with_another_model_gets_no_request():
+    async def refusal(client: Client) -> JudgeUnavailable:
+        """Once it was looked at: patience may end before."""
+        while True:
+            with pytest.raises(JudgeUnavailable) as caught:
+                await ask(client, 1)
+            if caught.value.code != "unreachable":
+                return caught.value
+
     async def through_it(client: Client):
         await asyncio.to_thread(stack.close)
-        with serving(says(echo), port=first.server_address[1]) as changed:
+        with serving(says(echo), port=port) as changed:
             changed.models = {"judge": "/weights/other"}
-            with pytest.raises(JudgeUnavailable, match="other") as caught:
-                await ask(client, 1)
-            return caught.value.code, changed.asked
+            return await refusal(client), changed.asked
 
-    with ExitStack() as stack:
-        first = stack.enter_context(serving(says(echo)))
-        assert run([first], through_it, Limits(patience=0.3))[0] == ("wrong-model", [])
+    with reserved() as port, ExitStack() as stack:
+        first = stack.enter_context(serving(says(echo), port=port))
+        (error, asked), _ = run([first], through_it, replace(PATIENT, patience=0.3))
+    assert (error.code, asked) == ("wrong-model", [])
+    assert "other" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +275,7 @@ def test_every_server_is_kept_as_busy_as_allowed_and_no_busier():
             with lock:
                 active[which] += 1
                 most[which] = max(most[which], active[which])
-            together.wait(20)
+            together.wait(AGES)
             with lock:
                 active[which] -= 1
             return echo(body)
@@ -244,6 +283,6 @@ def test_every_server_is_kept_as_busy_as_allowed_and_no_busier():
         return says(answer)
 
     with serving(counting(0)) as first, serving(counting(1)) as second:
-        answers, _ = run([first, second], lambda client: ask_all(client, 24), Limits(concurrency=3))
+        answers, _ = run([first, second], lambda client: ask_all(client, 24), replace(PATIENT, concurrency=3))
     assert answers == list(range(24))
     assert most == {0: 3, 1: 3}

@@ -16,17 +16,19 @@ from lrrg.tests.project import all_gone, eventually, family
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 PARENT = """
 import subprocess, sys, time
+from pathlib import Path
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE)
 child.stdout.readline()
 print("up", flush=True)
-time.sleep(float(sys.argv[2]))
+while not Path(sys.argv[2]).exists():
+    time.sleep(0.02)
 """
 
 
 @contextmanager
-def kept(seconds: float, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A keeper that holds a process with a child that ignores SIGTERM."""
-    server = [sys.executable, "-c", PARENT, DEAF, str(seconds)]
+def kept(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A keeper that holds a process with a child that ignores SIGTERM; a file `end` beside the log ends the process."""
+    server = [sys.executable, "-c", PARENT, DEAF, str(log.with_name("end"))]
     with log.open("wb") as said:
         command = [sys.executable, "-I", "-S", str(KEEPER), "0.3", *server]
         keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
@@ -42,7 +44,7 @@ def both(keeper: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def test_the_end_of_its_input_ends_all_even_what_ignores_signals(tmp_path: Path):
-    with kept(600, tmp_path / "log") as keeper:
+    with kept(tmp_path / "log") as keeper:
         processes = both(keeper)
         assert keeper.stdin is not None
         keeper.stdin.close()
@@ -50,14 +52,16 @@ def test_the_end_of_its_input_ends_all_even_what_ignores_signals(tmp_path: Path)
 
 
 def test_a_server_that_ends_takes_its_children_along_and_its_status_is_said(tmp_path: Path):
-    with kept(0.5, tmp_path / "log") as keeper:
-        assert all_gone(both(keeper))
+    with kept(tmp_path / "log") as keeper:
+        processes = both(keeper)
+        (tmp_path / "end").touch()
+        assert all_gone(processes)
     assert "exit status 0" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_to_the_keeper_change_nothing(tmp_path: Path, number: signal.Signals):
-    with kept(600, tmp_path / "log") as keeper:
+    with kept(tmp_path / "log") as keeper:
         processes = both(keeper)
         keeper.send_signal(number)
         assert not all_gone(processes, within=0.5)
