@@ -12,6 +12,9 @@ from pydantic_settings import SettingsError as SourceError
 
 from .errors import SettingsError
 
+WORKERS_PER_CORE = 16
+"""More never helped, also where films arrive slowly; a slip of the finger would fill the memory."""
+
 
 class Section(BaseModel):
     """A group of settings."""
@@ -34,7 +37,12 @@ class AnnotateSettings(Section):
     """How a batch run spreads and commits its work; none of it can change a verdict."""
 
     engine: Literal["local", "ray"] = Field("local", description="where the work happens: this machine, or a cluster")
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0, description="worker processes")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        gt=0,
+        le=WORKERS_PER_CORE * (os.cpu_count() or 1),
+        description="worker processes; at most 16 a core",
+    )
     shards: Path | None = Field(None, description="folder of shard files; beside the database by default")
     batch_rows: int = Field(256, gt=0, description="verdicts a transaction holds at most")
     batch_seconds: float = Field(2.0, gt=0, description="longest time a finished verdict waits for its commit")
@@ -63,7 +71,7 @@ class ClientSettings(Section):
     attempts: int = Field(10, ge=1, le=100, description="of one request at each server, the first included")
     longest_wait: float = Field(60.0, gt=0, description="seconds between two attempts at most")
     patience: float = Field(300.0, ge=0, description="seconds to wait for a lost server while no other is left")
-    concurrency: int = Field(8, gt=0, description="requests under way at once, at each server")
+    concurrency: int = Field(8, gt=0, le=10_000, description="requests under way at once, at each server")
 
 
 class ServeSettings(Section):

@@ -29,6 +29,11 @@ def test_a_wrong_file_is_said(here: Path, content: bytes):
         load()
 
 
+def test_more_workers_than_any_machine_holds_are_refused():
+    with pytest.raises(SettingsError, match=r"annotate.workers: .*less than or equal to"):
+        load(annotate={"workers": 999_999})
+
+
 @pytest.mark.parametrize(
     "name", ["LRRG_ANNOTATE", "LRRG_ANNOTATE__WORKERS", "LRRG_ANNOTATE__NONE", "LRRG_ANOTATE__WORKERS"]
 )
