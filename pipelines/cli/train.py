@@ -65,7 +65,7 @@ def generate(
         int | None, typer.Option(min=784, help="of a film (default: the folder's; for servers 802816)")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="films at once, where the model runs in this process")] = 16,
-    workers: Annotated[int, typer.Option(min=1, help="processes that read and spoil films")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="processes that read and spoil films")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many cases")] = None,
     as_json: Json = False,
 ) -> None:

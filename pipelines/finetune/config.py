@@ -78,7 +78,9 @@ class DataSection(Section):
         False, description="low films are twins of the high ones: the study's own low film, else a spoilt copy"
     )
     target_tokens: int = Field(512, ge=8, description="of a report at most; a longer one is cut and teaches no end")
-    workers: int = Field(0, ge=0, description="processes that read films ahead; 0 reads them in the training process")
+    workers: int = Field(
+        0, ge=0, le=256, description="processes that read films ahead; 0 reads them in the training process"
+    )
     kept: int = Field(512, ge=0, description="reduced films that each of these processes keeps in memory")
 
 
