@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ...benchmark.spec import Spec
 from ..annotate.explain import explain
+from ..annotate.judging import identify
 from ..annotate.stage import Order, annotate
 from ..catalog.stage import catalog
 from ..report.card import write_card
@@ -29,8 +30,6 @@ CLEAN = "none"
 MILD, STRONG = (1, 2, 3), (4, 5)
 """Severities of what was put in."""
 _FOUND = "SELECT image_id, regime, defects FROM labels"
-
-
 TELLING = """
 SELECT r.path || '/' || i.path, l.image_id, l.view_position
 FROM labels AS l
@@ -45,8 +44,6 @@ SELECT
     aspect, round(p0, 2) AS p0, round(p1, 2) AS p1, round(p2, 2) AS p2, round(p3, 2) AS p3, again, severity, decided_by
 FROM judgements WHERE image_id = $image AND recipe_id = latest_recipe() ORDER BY aspect
 """
-
-
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 Warn = Callable[[Sequence[str]], None]
 
@@ -97,9 +94,13 @@ def judge_of(judge: str, settings: Settings, warn: Warn) -> Iterator[Settings]:
 
     Raises:
         ServeError: the server does not start.
+        JudgeUnavailable: no server answers at these URLs.
+        RefusedURL: a URL leads off this machine.
     """
     if judge != "auto":
-        yield _asking(settings, () if judge == "none" else tuple(judge.split(",")))
+        asking = _asking(settings, () if judge == "none" else tuple(judge.split(",")))
+        identify(asking)  # what is wrong with a URL is said before minutes of drawing films
+        yield asking
         return
     try:
         with served("judge", settings, str(COMPACT), lambda message: warn([message])) as server:

@@ -5,20 +5,26 @@ from pathlib import Path
 
 import pytest
 from lrrg.agent import graph
+from lrrg.agent.faults import RefusedURL
 from lrrg.agent.state import ASPECTS, ImageRef
 from lrrg.pipelines import settings
 from lrrg.pipelines.demo.stage import SEEN, TELLING, judge_of
 from lrrg.pipelines.serving.errors import ServeError
 from lrrg.tests import stored
 from lrrg.tests.oracle import Scripted, grades, judging
+from lrrg.tests.scripted import serving
 
-URL = "http://127.0.0.1:8000/v1"
+
+def test_a_judge_may_be_named_or_left_out():
+    with judge_of("none", settings.load(), pytest.fail) as chosen:
+        assert chosen.judge.urls == ()
+    with serving() as server, judge_of(f"{server.url},{server.url}", settings.load(), pytest.fail) as chosen:
+        assert chosen.judge.urls == (server.url, server.url)
 
 
-@pytest.mark.parametrize(("said", "urls"), [("none", ()), (URL, (URL,)), (f"{URL},{URL}", (URL, URL))])
-def test_a_judge_may_be_named_or_left_out(said: str, urls: tuple[str, ...]):
-    with judge_of(said, settings.load(), pytest.fail) as chosen:
-        assert chosen.judge.urls == urls
+def test_a_judge_elsewhere_is_refused_before_any_film_is_drawn():
+    with pytest.raises(RefusedURL), judge_of("http://example.com/v1", settings.load(), pytest.fail):
+        pytest.fail("films would be sent there")
 
 
 def test_where_no_vllm_is_installed_the_tools_decide_and_it_is_said(tmp_path: Path):
