@@ -77,7 +77,7 @@ def reblur(film: Film) -> float | None:
         return None
     # Both slopes are whole numbers, so a table of their pairs says all that thousands of pixels do.
     pairs = cv2.calcHist([cv2.add(edges.down, edges.across), edges.again], [0, 1], chosen, [256, 256], [0, 256, 0, 256])
-    before, after = np.nonzero(pairs)
+    before, after = np.nonzero(pairs > 0)
     slope = before**2 - GRAIN_SLOPE * GRAIN * noise**2
     slope_again = after**2 - GRAIN_SLOPE_AGAIN * GRAIN * noise**2
     above = (slope > 0) & (slope_again > 0)

@@ -182,8 +182,8 @@ def _steps(view: Floats) -> float:
     strips = cv2.resize(difference[:, margin : width - margin], (STRIPS, height), interpolation=cv2.INTER_AREA)
     offsets = (np.arange(STRIPS) - (STRIPS - 1) / 2) * ((width - 2 * margin) / STRIPS)
     shifts = np.round(np.tan(np.radians(ANGLES))[:, None] * offsets).astype(np.intp)
-    rows = np.arange(height)[None, :, None] + shifts[:, None, :]
-    sheared = strips[np.clip(rows, 0, height - 1), np.arange(STRIPS)].mean(axis=2)
     outer = int(OUTER * height)
-    clear = np.abs(sheared)
-    return float(max(clear[:, LAG + 1 : outer].max(), clear[:, height - outer : height - LAG - 1].max()))
+    looked_at = np.append(np.arange(LAG + 1, outer), np.arange(height - outer, height - LAG - 1))
+    rows = looked_at[None, :, None] + shifts[:, None, :]
+    sheared = strips[np.clip(rows, 0, height - 1), np.arange(STRIPS)].mean(axis=2)
+    return float(np.abs(sheared).max())

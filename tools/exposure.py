@@ -191,10 +191,12 @@ def _darkest_texture(view: Grey) -> float:
 
     Texture is the median departure from the local mean; against the film's own, noise cancels out.
     """
-    visible = between(view, BLACK + 1, 255)
-    if np.count_nonzero(visible) < MIN_PIXELS:
+    found = counts(view)
+    found[: BLACK + 1] = 0
+    if found.sum() < MIN_PIXELS:
         return 0.0
-    darkest = visible & between(view, 0, math.ceil(quantile(counts(view, visible), DARKEST)))
+    visible = between(view, BLACK + 1, 255)
+    darkest = between(view, BLACK + 1, math.ceil(quantile(found, DARKEST)))
     departure = np.asarray(cv2.absdiff(view, cv2.blur(view, (TEXTURE, TEXTURE))), np.uint8)
     there, all_over = (max(quantile(counts(departure, mask), 0.5), 0.0) for mask in (darkest, visible))
     return math.log((there + SMOOTH) / (all_over + SMOOTH))

@@ -30,8 +30,8 @@ RIM = 3
 GAMMA = 0.5
 """Brightens equalised films, whose dark parts, where a shutter meets the skin, equalisation has compressed."""
 ANGLES = np.arange(-6.0, 6.1, 1.0)
-DEEPEST = 0.4
-"""A shutter that hides more than this fraction of a side is not looked for."""
+REACH = int(0.4 * CANVAS)
+"""Canvas rows from either edge in which a shutter is looked for."""
 FULL_STEP = {False: 60.0, True: 100.0}
 """Grey levels of a step that counts in full, by whether the film is equalised, which makes every step larger."""
 FLATNESS = 50.0
@@ -106,10 +106,14 @@ def _brighter() -> NDArray[np.uint8]:
 
 @lru_cache
 def _sheared() -> NDArray[np.intp]:
-    """Canvas row that strip s meets on the line through row r at each angle: (angles, rows, strips)."""
+    """Canvas row that strip s meets on the line through row r at each angle: (angles, 2 * REACH, strips).
+
+    The rows are the first and the last REACH of the canvas: no shutter is looked for between them.
+    """
+    rows = np.append(np.arange(REACH), np.arange(CANVAS - REACH, CANVAS))
     centres = (np.arange(STRIPS) + 0.5) * CANVAS / STRIPS - CANVAS / 2
     offsets = np.rint(np.tan(np.deg2rad(ANGLES))[:, None, None] * centres)
-    return np.clip(np.arange(CANVAS)[:, None] + offsets, 0, CANVAS - 1).astype(np.intp)
+    return np.clip(rows[:, None] + offsets, 0, CANVAS - 1).astype(np.intp)
 
 
 def _strips(image: cv2.typing.MatLike, rows: int) -> Floats:
@@ -126,8 +130,8 @@ def _edges(canvas: Floats, full_step: float) -> tuple[Edge, Edge]:
     spread = _spread(level.ravel()[where].mean(2), power.ravel()[where].mean(2))
     both = _abrupt(fine / full_step), _step(level / full_step, LAG)
     abrupt, broad = (_strength(steps.ravel()[where]) for steps in both)
-    strength = np.sqrt(abrupt * broad)
-    return _best(strength, spread), _best(strength[:, ::-1], spread[:, ::-1], mirrored=True)
+    strength, last = np.sqrt(abrupt * broad), np.s_[:, : -REACH - 1 : -1]
+    return _best(strength[:, :REACH], spread[:, :REACH]), _best(strength[last], spread[last], mirrored=True)
 
 
 def _step(level: Floats, lag: int) -> Floats:
@@ -151,16 +155,15 @@ def _spread(mean: Floats, mean_square: Floats) -> Floats:
 def _strength(steps: Floats) -> Floats:
     """How strong and unbroken the step along each line is: mean of its mean and of its weakest quarter's best."""
     mean = steps.mean(2)
-    rank = steps.shape[2] // 4
-    weakest = np.partition(steps * np.sign(mean)[:, :, None], rank, axis=2)[:, :, rank]
+    ranked = np.sort(np.ascontiguousarray(steps * np.sign(mean)[:, :, None]), axis=2)
+    weakest = ranked[:, :, steps.shape[2] // 4]
     return (np.abs(mean) + np.maximum(weakest, 0)) / 2
 
 
 def _best(strength: Floats, spread: Floats, *, mirrored: bool = False) -> Edge:
     """The line with the strongest step and the flattest outside; the innermost of nearly equal ones."""
-    outside = np.cumsum(spread, axis=1) / np.arange(1, CANVAS + 1, dtype=np.float32)
-    deepest = int(DEEPEST * CANVAS)
-    score = strength[:, RIM:deepest] * np.exp(-outside[:, : deepest - RIM] / FLATNESS)
+    outside = np.cumsum(spread, axis=1) / np.arange(1, REACH + 1, dtype=np.float32)
+    score = strength[:, RIM:] * np.exp(-outside[:, :-RIM] / FLATNESS)
     angle = int(score.max(1).argmax())
     best = float(score[angle].max())
     near = np.flatnonzero(score[angle] >= 0.9 * best)
