@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from time import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
 from .faults import JudgeReplyError, JudgeUnavailable, RefusedURL
 from .scores import Token
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
 
 RETRIED = frozenset({408, 409, 425, 429})
 """Statuses that promise nothing about the next attempt; so do all from 500 on."""
@@ -88,6 +90,8 @@ class Server:
         Raises:
             RefusedURL: code `refused-url`.
         """
+        from openai import AsyncOpenAI  # a quarter of a run's start, which one without a judge must not pay
+
         self.url = checked(url, limits.allow_hosts)
         timeout = httpx2.Timeout(limits.read_seconds, connect=limits.connect_seconds)
         self._http = httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout)
@@ -112,6 +116,8 @@ class Server:
             JudgeUnavailable: code `unauthorised`, `wrong-model` or `no-probabilities`.
             JudgeReplyError: the request is rejected, or its reply truncated or malformed.
         """
+        from openai import APIConnectionError, APIStatusError
+
         try:
             # As extra body, and unparsed: the library would check the type of every argument, and build an object of
             # every token, which together cost more than all else it does.
@@ -125,7 +131,7 @@ class Server:
             raise JudgeReplyError("malformed", f"{self.url}: the reply is not JSON") from error
         return self._whole(reply, model, bool(body.get("logprobs")))
 
-    def _refusal(self, error: APIStatusError, model: str) -> Exception:
+    def _refusal(self, error: "APIStatusError", model: str) -> Exception:
         status = error.status_code
         if status in RETRIED or status >= 500:
             return Busy(status, retry_after(error.response.headers.get("retry-after")))
