@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from lrrg.tests.scripted import AGES
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -20,7 +21,9 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium on this machine: install Debian's package chromium, or set LRRG_CHROMIUM")
     with sync_playwright() as driver:
         # Containers forbid the sandbox; the pages are our own.
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = driver.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"], timeout=AGES * 1e3
+        )
         try:
             yield browser
         finally:
@@ -34,6 +37,7 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
         )
+        self.context.set_default_timeout(AGES * 1e3)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []

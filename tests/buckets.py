@@ -1,6 +1,5 @@
 """A local S3-compatible server in a process of its own, and a proxy before it that spoils connections."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -10,16 +9,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import boto3
-from lrrg.tests.project import eventually
 
 KEY, SECRET = "PLANTEDKEYPLANTEDKEY", "planted/secret+planted/secret+planted/se"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "films"
+SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+"""Serves at a port that is free, and says which."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +61,18 @@ class Bucket:
         return f"s3://{BUCKET}/{prefix}"
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def object_store() -> Iterator[Bucket]:
     """A server with an empty bucket; gone afterwards."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-    bucket = Bucket(f"http://127.0.0.1:{port}")
-    try:
-        eventually(lambda: process.poll() is not None or _listens(port))
-        bucket.client.create_bucket(Bucket=BUCKET)
-        yield bucket
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    command = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        bucket = Bucket(f"http://127.0.0.1:{int(process.stdout.readline())}")
+        try:
+            bucket.client.create_bucket(Bucket=BUCKET)
+            yield bucket
+        finally:
+            process.kill()
 
 
 @dataclass

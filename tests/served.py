@@ -18,9 +18,9 @@ from lrrg.pipelines.serving.environment import find
 from lrrg.pipelines.serving.errors import ServeError
 from lrrg.pipelines.settings import load
 from lrrg.tests.project import LRRG, all_gone, family
+from lrrg.tests.scripted import AGES
 
 PR_SET_PDEATHSIG = 1
-STOP_SECONDS = 60
 CONTEXT = 4096
 """Tokens the server takes: more than the compact judge was made for, so that it can be asked with the long prompt."""
 
@@ -46,7 +46,7 @@ class Served:
 
     def page(self, path: str) -> str:
         """What it says there."""
-        with build_opener(ProxyHandler({})).open(f"{self.root}{path}", timeout=10) as reply:
+        with build_opener(ProxyHandler({})).open(f"{self.root}{path}", timeout=AGES) as reply:
             return reply.read().decode()
 
     def cache(self) -> tuple[float, float]:
@@ -78,7 +78,7 @@ def a_judge(logs: Path) -> Iterator[Served]:
         yield Served(facts["url"], facts["model"], process)
         everything = family(process.pid)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(STOP_SECONDS) == 128 + signal.SIGTERM
+        assert process.wait(AGES) == 128 + signal.SIGTERM
         assert len(everything) >= 4, "the keeper, vLLM's front, its engine and its worker"
         assert all_gone(everything)
 

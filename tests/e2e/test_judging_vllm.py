@@ -55,6 +55,7 @@ def run(
     chosen = settings.load(
         agent={"policy": str(project.policy)},
         annotate={"workers": 1, "batch_rows": 4, "batch_seconds": 0.5},
+        client={"patience": 1200},  # of a killed server, which loads all over again
         judge={"urls": (server.url,), **judge},
     )
     annotate(project.db, chosen, Order(limit), lambda *_: nullcontext(advance))

@@ -23,6 +23,7 @@ from lrrg.pipelines.serving.models import COMPACT_NAME
 from lrrg.pipelines.serving.profiles import profile
 from lrrg.pipelines.serving.server import healthy
 from lrrg.tests.project import LRRG, all_gone, eventually, family
+from lrrg.tests.scripted import AGES
 from lrrg.tests.served import Served, serving, skip_without_vllm
 
 pytestmark = pytest.mark.vllm
@@ -83,7 +84,7 @@ def test_the_text_before_the_images_is_read_once(judge_server: Served):
 
 def test_a_second_server_on_the_same_port_is_refused(judge_server: Served):
     port = judge_server.root.rpartition(":")[2]
-    done = subprocess.run([*LRRG, "serve", "judge", "--port", port], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*LRRG, "serve", "judge", "--port", port], capture_output=True, text=True, timeout=AGES)
     assert done.returncode == 4
     assert port in done.stderr
     assert "--port" in done.stderr
@@ -108,8 +109,8 @@ def test_ended_while_loading_it_leaves_nothing(tmp_path: Path, number: signal.Si
     with serving("--port", "0", logs=tmp_path) as process:
         processes = eventually(lambda: loading(process))
         process.send_signal(number)
-        assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
-        assert all_gone(processes, within=30)
+        assert process.wait(AGES) == (-number if number == signal.SIGKILL else 128 + number)
+        assert all_gone(processes)
 
 
 def loading(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -122,7 +123,7 @@ def loading(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def test_a_server_that_does_not_start_shows_why_and_where_to_read_on(tmp_path: Path):
     skip_without_vllm()
     with serving("--port", "0", "--", "--no-such-flag", logs=tmp_path) as process:
-        assert process.wait(120) == 4
+        assert process.wait(AGES) == 4
     said = (tmp_path / "stderr").read_text()
     assert "unrecognized arguments: --no-such-flag" in said
     assert str(next(tmp_path.glob("judge-*.log"))) in said

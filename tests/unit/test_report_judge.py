@@ -19,10 +19,11 @@ from lrrg.pipelines.score.stage import Options, score
 from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store
 from lrrg.tests.judged import judged_store
-from lrrg.tests.scripted import fails, says, serving
+from lrrg.tests.scripted import AGES, fails, says, serving
 from typer.testing import CliRunner
 
 KINDS = list(ReportErrors.model_fields)
+LIMITS = Limits(connect_seconds=AGES, read_seconds=AGES, concurrency=4)
 PAIRS = [(f"candidate {index}", f"reference {index % 3}") for index in range(20)]
 
 
@@ -34,7 +35,7 @@ def counts(body: dict) -> str:
 
 def test_each_pair_is_asked_about_once_and_its_errors_added_up():
     with serving(says(counts)) as server:
-        found = ReportJudge(server.url, "judge", Limits(concurrency=4))([*PAIRS, *PAIRS])
+        found = ReportJudge(server.url, "judge", LIMITS)([*PAIRS, *PAIRS])
     (metric,) = found.metrics
     assert max(Counter(body["messages"][1]["content"] for body in server.asked).values()) == 1
     assert len(server.asked) == len(PAIRS)
@@ -52,14 +53,14 @@ def test_one_pair_without_a_valid_reply_stops_the_run(reply: str):
         return reply if "candidate 7" in body["messages"][1]["content"] else counts(body)
 
     with serving(says(mostly)) as server, pytest.raises(ModelMetricError) as caught:
-        ReportJudge(server.url, "judge", Limits(concurrency=4))(PAIRS)
+        ReportJudge(server.url, "judge", LIMITS)(PAIRS)
     assert caught.value.code == "malformed"
     assert [body["seed"] for body in server.asked if "candidate 7" in body["messages"][1]["content"]] == [0, 1, 2]
 
 
 def test_a_server_that_is_gone_stops_the_run():
     with serving(fails(404)) as server, pytest.raises(JudgeUnavailable):
-        ReportJudge(server.url, "judge", Limits(concurrency=4))(PAIRS)
+        ReportJudge(server.url, "judge", LIMITS)(PAIRS)
     assert len(server.asked) <= 4
 
 

@@ -25,9 +25,10 @@ from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.storage import RefusedStore, StorageError, read_bytes
 from lrrg.pipelines.store import Store
-from lrrg.tests.buckets import BUCKET, CREDENTIALS, KEY, SECRET, Bucket, free_port, object_store, spoiling
+from lrrg.tests.buckets import BUCKET, CREDENTIALS, KEY, SECRET, Bucket, object_store, spoiling
 from lrrg.tests.poison import encoded, picture
 from lrrg.tests.project import LRRG
+from lrrg.tests.scripted import AGES, reserved
 from lrrg.tests.unit.test_catalog import write_dicom, write_image
 from lrrg.tests.unit.test_mimic_tree import root  # noqa: F401 - the tree as a fixture
 from lrrg.tools.image import ImageError
@@ -49,13 +50,20 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stall of this process, which is the proxy too, is no fault of the store."""
+    for name in storage.TIMEOUTS:
+        monkeypatch.setitem(storage.TIMEOUTS, name, AGES)
+
+
 def limits(bucket: Bucket, **changed: object) -> ReadSettings:
     return ReadSettings.model_validate({"endpoint": bucket.endpoint} | changed)
 
 
 def lrrg(bucket: Bucket, *arguments: str) -> subprocess.CompletedProcess[str]:
     given = os.environ | bucket.environment | {"OMP_NUM_THREADS": "1", "LRRG_ANNOTATE__WORKERS": "1"}
-    return subprocess.run([*LRRG, *arguments], env=given, capture_output=True, text=True, timeout=300)
+    return subprocess.run([*LRRG, *arguments], env=given, capture_output=True, text=True, timeout=AGES)
 
 
 def catalogued(path: str, limits: ReadSettings) -> Dataset:
@@ -142,8 +150,9 @@ def test_a_store_that_stays_down_makes_a_failed_row_after_bounded_waiting(
 ):
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
-    gone = ReadSettings.model_validate({"endpoint": f"http://127.0.0.1:{free_port()}"})
-    found = answer(f"s3://{BUCKET}/film.jpg", gone, read)
+    with reserved() as port:
+        gone = ReadSettings.model_validate({"endpoint": f"http://127.0.0.1:{port}"})
+        found = answer(f"s3://{BUCKET}/film.jpg", gone, read)
     assert isinstance(found, Failure)
     assert (found.status, found.code) == ("failed", "io-error")
     assert "no answer from the store" in found.detail
@@ -206,9 +215,10 @@ def test_a_store_allowed_by_name_or_domain_is_taken(monkeypatch: pytest.MonkeyPa
 
 def test_proxy_variables_are_not_read(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
     bucket.put("film.jpg", b"x")
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    assert read_bytes(f"s3://{BUCKET}/film.jpg", limits(bucket, allow_hosts=("proxy.test",))) == b"x"
+    with reserved() as port:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert read_bytes(f"s3://{BUCKET}/film.jpg", limits(bucket, allow_hosts=("proxy.test",))) == b"x"
 
 
 def test_an_empty_prefix_is_no_data_set(bucket: Bucket, tmp_path: Path):
@@ -292,7 +302,8 @@ def test_without_the_extra_the_message_names_it():
 def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadSettings]:
     """A server that speaks Google's protocol, with a bucket."""
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    port = free_port()
+    with reserved() as port:
+        pass
     server = create_server("localhost", port, in_memory=True, default_bucket=BUCKET)
     server.start()
     yield ReadSettings.model_validate({"endpoint": f"http://localhost:{port}"})

@@ -35,7 +35,7 @@ from pathlib import Path
 from lrrg.pipelines.store import Store
 with Store.open(Path(sys.argv[1])):
     print("open", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -6,14 +6,13 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from lrrg.pipelines.finetune import trainer
+from lrrg.pipelines.finetune import steady, trainer
 from lrrg.pipelines.finetune.errors import StrategyError, TrainingError
 from lrrg.pipelines.finetune.objective import token_loss
 from lrrg.pipelines.finetune.steady import Steady
@@ -158,18 +157,21 @@ def test_a_resumed_run_stops_as_early_as_one_that_was_not_stopped(tmp_path: Path
     assert torch.equal(again, weights)
 
 
-def test_the_log_says_how_long_a_run_waited_for_its_films():
+def test_the_log_says_how_long_a_run_waited_for_its_films(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+
     class Slow:
         def __iter__(self):
             for number in range(3):
-                time.sleep(0.2)
+                now[0] += 0.75
                 yield number
 
+    monkeypatch.setattr(steady, "perf_counter", lambda: now[0])
     batches = Steady(Slow())
     for _ in batches:
-        pass
-    assert 0.5 < batches.waited() <= 1
-    time.sleep(0.05)
+        now[0] += 0.25
+    assert batches.waited() == 0.75
+    now[0] += 1
     assert batches.waited() == 0, "since the last call"
 
 
