@@ -18,6 +18,7 @@ from lrrg.pipelines.annotate.stage import Order, annotate
 from lrrg.pipelines.engines import Outcome
 from lrrg.pipelines.store import Store
 from lrrg.tests.poison import encoded, picture
+from lrrg.tests.scripted import AGES
 
 LRRG = (sys.executable, "-c", "import sys; from lrrg.pipelines.cli import main; sys.exit(main())")
 VERDICTS = "SELECT * EXCLUDE (run_id, created_at, elapsed_ms) FROM verdict ORDER BY ALL"
@@ -65,7 +66,7 @@ class Project:
     def run(self, arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run `lrrg` to its end, with more in its environment."""
         given = self.environment({}) | environment
-        return subprocess.run([*LRRG, *arguments], env=given, capture_output=True, text=True, timeout=300)
+        return subprocess.run([*LRRG, *arguments], env=given, capture_output=True, text=True, timeout=AGES)
 
     def annotate(self, order: Order = Order()) -> Outcome:  # noqa: B008 - frozen
         """Annotate to the end from within this process, which spares the start of another."""
@@ -143,13 +144,13 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def all_gone(processes: list[psutil.Process], within: float = 20.0) -> bool:
+def all_gone(processes: list[psutil.Process], within: float = AGES) -> bool:
     """Whether the processes end within some seconds."""
     _, alive = psutil.wait_procs(processes, timeout=within)
     return not [each for each in alive if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-def eventually(holds: Callable[[], Any], within: float = 60.0) -> Any:
+def eventually(holds: Callable[[], Any], within: float = AGES) -> Any:
     """Wait until `holds()` is true; returns it."""
     end = time.monotonic() + within
     while time.monotonic() < end:

@@ -15,6 +15,7 @@ from lrrg.pipelines.bench.processes import cost
 from lrrg.pipelines.errors import SettingsError
 from lrrg.tests.disturbed import copied
 from lrrg.tests.project import Project, start_project, write_films
+from lrrg.tests.scripted import AGES
 
 FILMS = 14
 SLURM = Path(__file__).resolve().parents[2] / "docs" / "annotate.sbatch"
@@ -87,7 +88,7 @@ def test_the_slurm_array_gives_what_one_run_gives(project, tmp_path):
         )
         for part in ("1", "2")
     ]
-    assert [task.wait(timeout=240) for task in tasks] == [0, 0]
+    assert [task.wait(timeout=AGES) for task in tasks] == [0, 0]
     assert project.query("SELECT count(*) FROM verdict") == [(0,)]
     assert counts(project) == {"pending": 0}, "annotate takes in what the array left"
     assert project.table() == alone.table()

@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import subprocess
+import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -18,11 +19,24 @@ import psutil
 import pytest
 from lrrg.pipelines.annotate.stage import Order, annotate
 from lrrg.pipelines.errors import StoreError
-from lrrg.tests.disturbed import copied, finish_and_compare, readers, stuck, wait_for_rows, write_films_and_poison
+from lrrg.tests.disturbed import (
+    HELD,
+    copied,
+    finish_and_compare,
+    held,
+    interrupt,
+    readers,
+    stuck,
+    wait_for_rows,
+    write_films_and_poison,
+)
 from lrrg.tests.poison import write_poison
 from lrrg.tests.project import Project, all_gone, eventually, family, policy, start_project, write_films
+from lrrg.tests.scripted import AGES
 
 FILMS, FEW = 80, 14
+HUNG = 12.0
+"""Seconds after which a film counts as hung: more than a busy machine takes for a sound one."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -89,28 +103,22 @@ def test_main_killed_at_twenty_random_moments(cataloged, tmp_path, undisturbed):
 
 
 def test_all_workers_killed_at_once(project, undisturbed):
-    with project.running("annotate") as run:
+    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
         wait_for_rows(project)
-        for worker in eventually(lambda: [each for each in family(run.pid) if is_worker(each)]):
-            worker.kill()
-        assert run.wait(timeout=120) == 0
+        eventually(films.reached)
+        films.let_go()
+        assert run.wait(timeout=AGES) == 0
     assert project.table() == undisturbed
-
-
-def is_worker(process: psutil.Process) -> bool:
-    """Whether a descendant is one of the pool's: the fork server's child, not the server itself."""
-    with suppress(psutil.Error):
-        return "forkserver" in " ".join(process.parent().cmdline())
-    return False
 
 
 def test_a_file_that_kills_every_worker_fails_alone(project, undisturbed):
     victim = project.films / "film007.jpg"
-    with stuck(victim), project.running("annotate") as run:
+    with stuck(victim), project.running("annotate", tool_timeout=AGES) as run:
         while run.poll() is None:
-            for each in readers(victim, run.pid):
+            for each in readers(victim):
                 with suppress(psutil.NoSuchProcess):
                     each.kill()
+            time.sleep(0.02)
         assert run.returncode == 0
     assert project.nothing_lost_nothing_doubled()
     assert project.query("SELECT image_id, error_code FROM verdict WHERE status = 'failed'") == [
@@ -124,7 +132,7 @@ def test_a_file_that_kills_every_worker_fails_alone(project, undisturbed):
 def test_a_hung_file_times_out_alone(project, undisturbed):
     victim = project.films / "film007.jpg"
     with stuck(victim):
-        done = project.lrrg("annotate", "--max-failures", "0.9", tool_timeout=2)
+        done = project.lrrg("annotate", "--max-failures", "0.9", tool_timeout=HUNG)
     assert done.returncode == 0, done.stderr
     assert project.query("SELECT image_id, error_code FROM verdict WHERE status = 'failed'") == [("film007", "timeout")]
     assert project.annotate(Order(retry_failed=True)).exit_code == 0
@@ -134,23 +142,26 @@ def test_a_hung_file_times_out_alone(project, undisturbed):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_drains(project, undisturbed, number, code):
     """To the whole process group, as a terminal and a batch system send it."""
-    with project.running("annotate") as run:
+    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
         wait_for_rows(project)
+        eventually(films.reached)
         relatives = family(run.pid)
         os.killpg(run.pid, number)
-        assert run.wait(timeout=60) == code
+        films.let_go()
+        assert run.wait(timeout=AGES) == code
         assert all_gone(relatives)
-    committed = project.query("SELECT count(*) FROM verdict")[0][0]
-    assert 0 < committed < FILMS
+    assert project.query(f"SELECT count(*) FROM verdict WHERE image_id IN {HELD}") == [(2,)], "they were under way"
+    assert project.query("SELECT image_id FROM image ANTI JOIN verdict USING (image_id)") != []
     assert project.query("SELECT exit_code FROM run") == [(code,)]
     finish_and_compare(project, undisturbed)
 
 
 def test_a_signal_before_the_first_film_ends_the_run_too(project, undisturbed):
-    with project.running("annotate") as run:
+    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
         eventually(project.db.with_suffix(".duckdb.wal").exists)
         run.send_signal(signal.SIGTERM)
-        assert run.wait(timeout=60) in (143, -signal.SIGTERM)
+        films.let_go()
+        assert run.wait(timeout=AGES) in (143, -signal.SIGTERM)
     assert project.query("SELECT run_id FROM run WHERE ended_at IS NULL") == []
     finish_and_compare(project, undisturbed)
 
@@ -158,14 +169,15 @@ def test_a_signal_before_the_first_film_ends_the_run_too(project, undisturbed):
 def test_two_signals_stop_at_once(project, undisturbed):
     """With a hung file in flight, draining would take until its timeout."""
     victim = project.films / "film000.jpg"
-    with stuck(victim), project.running("annotate", tool_timeout=600) as run:
+    with stuck(victim) as films, project.running("annotate", tool_timeout=2 * AGES) as run:
         wait_for_rows(project)
+        eventually(films.reached)
         relatives = family(run.pid)
-        run.send_signal(signal.SIGINT)
+        interrupt(run)
         with pytest.raises(subprocess.TimeoutExpired):
             run.wait(timeout=2)
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=30) == 130
+        assert run.wait(timeout=AGES) == 130
         assert all_gone(relatives)
     finish_and_compare(project, undisturbed)
 
@@ -175,7 +187,7 @@ def test_a_full_disk(project, undisturbed):
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     with project.running("annotate", prepare=small_disk) as run:
-        _, said = run.communicate(timeout=120)
+        _, said = run.communicate(timeout=AGES)
         assert run.returncode == 4, said
         assert "disk is full" in said
     finish_and_compare(project, undisturbed)
@@ -192,7 +204,7 @@ def test_a_folder_that_cannot_be_written(project, undisturbed):
     project.db.chmod(0o444)
     try:
         with project.running("annotate", prepare=no_override) as run:
-            _, said = run.communicate(timeout=60)
+            _, said = run.communicate(timeout=AGES)
             assert run.returncode == 4, said
             assert said.count("\n") == 1
     finally:
@@ -202,7 +214,7 @@ def test_a_folder_that_cannot_be_written(project, undisturbed):
 
 
 def test_a_second_writer_is_refused_and_told_who_has_the_lock(project, undisturbed):
-    with stuck(project.films / "film000.jpg"), project.running("annotate") as run:
+    with stuck(project.films / "film000.jpg"), project.running("annotate", tool_timeout=2 * AGES) as run:
         wait_for_rows(project)
         second = project.lrrg("annotate")
         assert second.returncode == 4

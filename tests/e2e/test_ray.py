@@ -12,12 +12,23 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from lrrg.pipelines.store import shard_files
-from lrrg.tests.disturbed import copied, finish_and_compare, stuck, wait_for_rows, write_films_and_poison
+from lrrg.tests.disturbed import (
+    HELD,
+    copied,
+    finish_and_compare,
+    held,
+    interrupt,
+    stuck,
+    wait_for_rows,
+    write_films_and_poison,
+)
 from lrrg.tests.project import Project, all_gone, eventually, family, start_project
+from lrrg.tests.scripted import AGES
 
 pytest.importorskip("ray")
 
@@ -26,9 +37,6 @@ from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 FILMS = 80
-STARTING = 240.0
-"""Seconds that a run on a cluster may take to its first rows: every run starts processes of its own there."""
-SMALL = {"object_store_memory": 80 << 20, "include_dashboard": False}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +66,8 @@ def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as here:
         here.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         here.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+        made = Cluster()
+        add_node(made, num_cpus=0, include_dashboard=False)
         for _ in range(2):
             add_node(made)
         here.setenv("RAY_ADDRESS", made.address)
@@ -66,9 +75,10 @@ def cluster() -> Iterator[Cluster]:
         made.shutdown()
 
 
-def add_node(cluster: Cluster) -> None:
-    cluster.add_node(num_cpus=1, object_store_memory=SMALL["object_store_memory"])
-    cluster.wait_for_nodes()
+def add_node(cluster: Cluster, **how: Any) -> None:
+    """Add a node, of one CPU unless told otherwise, however long it takes to start."""
+    cluster.add_node(wait=False, **{"num_cpus": 1, "object_store_memory": 80 << 20} | how)
+    cluster.wait_for_nodes(AGES)
 
 
 def tasks(root: int) -> list[psutil.Process]:
@@ -81,23 +91,6 @@ def tasks(root: int) -> list[psutil.Process]:
     return found
 
 
-def held_tasks(root: int, number: int) -> list[psutil.Process]:
-    """Processes in the middle of a shard, stopped there."""
-
-    def held() -> list[psutil.Process]:
-        for each in tasks(root):
-            with suppress(psutil.NoSuchProcess):
-                each.suspend()
-        found = tasks(root)
-        if len(found) == number:
-            return found
-        for each in found:
-            each.resume()
-        return []
-
-    return eventually(held, STARTING)
-
-
 def node_of(process: psutil.Process, cluster: Cluster) -> Node:
     """The node that a process runs on."""
     above = {each.pid for each in process.parents()}
@@ -106,14 +99,17 @@ def node_of(process: psutil.Process, cluster: Cluster) -> Node:
 
 
 def test_a_killed_worker_and_a_killed_node_cost_their_tasks_alone(cluster, project, undisturbed):
-    with project.running("annotate", engine="ray") as run:
-        wait_for_rows(project, STARTING)
-        one, other = held_tasks(os.getpid(), 2)
+    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+        wait_for_rows(project)
+        eventually(films.reached)
+        one, other = tasks(os.getpid())
         lost = node_of(other, cluster)
         one.kill()
         cluster.remove_node(lost, allow_graceful=False)
-        other.kill()
-        _, said = run.communicate(timeout=400)
+        with suppress(psutil.NoSuchProcess):
+            other.kill()
+        films.let_go()
+        _, said = run.communicate(timeout=AGES)
         assert run.returncode == 0, said
     add_node(cluster)
     assert project.nothing_lost_nothing_doubled()
@@ -122,13 +118,12 @@ def test_a_killed_worker_and_a_killed_node_cost_their_tasks_alone(cluster, proje
 
 def test_what_a_killed_driver_did_not_merge_is_taken_in_by_the_next_run(cluster, project, undisturbed):
     folder = Path(f"{project.db}.shards")
-    with project.running("annotate", engine="ray") as run:
-        wait_for_rows(project, STARTING)
-        held = held_tasks(os.getpid(), 2)
+    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+        wait_for_rows(project)
+        eventually(films.reached)
         run.send_signal(signal.SIGSTOP)
         written = len(shard_files(folder))
-        for each in held:
-            each.resume()
+        films.let_go()
         eventually(lambda: len(shard_files(folder)) == written + 2)
         run.kill()
         run.wait()
@@ -144,13 +139,15 @@ def test_what_a_killed_driver_did_not_merge_is_taken_in_by_the_next_run(cluster,
 
 
 def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, project, undisturbed):
-    with stuck(project.films / "film005.jpg"), project.running("annotate", engine="ray", tool_timeout=600) as run:
-        wait_for_rows(project, STARTING)
-        run.send_signal(signal.SIGINT)
+    victim = stuck(project.films / "film005.jpg")
+    with victim as films, project.running("annotate", engine="ray", tool_timeout=2 * AGES) as run:
+        wait_for_rows(project)
+        eventually(films.reached)
+        interrupt(run)
         with pytest.raises(subprocess.TimeoutExpired):
             run.wait(timeout=3)
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=60) == 130
+        assert run.wait(timeout=AGES) == 130
     assert project.query("SELECT exit_code FROM run") == [(130,)]
     assert project.query("SELECT count(*) FROM verdict WHERE image_id <= 'film004'") == [(5,)]
     finish_and_compare(project, undisturbed)
@@ -159,14 +156,17 @@ def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, 
 def test_a_ray_of_this_machine_alone_drains_on_sigterm_and_leaves_nothing_behind(project, undisturbed, monkeypatch):
     """To the whole process group, as a batch system sends it: Ray's own processes must not take it for theirs."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with project.running("annotate", engine="ray") as run:
-        wait_for_rows(project, STARTING)
+    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+        wait_for_rows(project)
+        eventually(films.reached)
         relatives = family(run.pid)
         os.killpg(run.pid, signal.SIGTERM)
-        _, said = run.communicate(timeout=120)
+        films.let_go()
+        _, said = run.communicate(timeout=AGES)
         assert run.returncode == 143, said
         assert all_gone(relatives)
-    assert 0 < project.query("SELECT count(*) FROM verdict")[0][0] < FILMS
+    assert project.query(f"SELECT count(*) FROM verdict WHERE image_id IN {HELD}") == [(2,)], "they were under way"
+    assert project.query("SELECT image_id FROM image ANTI JOIN verdict USING (image_id)") != []
     finish_and_compare(project, undisturbed)
 
 
@@ -181,7 +181,7 @@ def test_anything_killed_at_random_moments_on_a_cluster(cluster, project_of_film
             with suppress(subprocess.TimeoutExpired):
                 run.wait(timeout=dice.uniform(3, 12))
             kill_something(cluster, run, dice)
-            assert run.wait(timeout=400) in (0, -signal.SIGKILL)
+            assert run.wait(timeout=AGES) in (0, -signal.SIGKILL)
         assert set(project.table()) <= set(undisturbed)
         finish_and_compare(project, undisturbed)
 
@@ -201,12 +201,13 @@ def kill_something(cluster: Cluster, run: subprocess.Popen[str], dice: random.Ra
 @pytest.mark.slow
 def test_a_killed_driver_takes_its_own_ray_with_it(project, undisturbed, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with project.running("annotate", engine="ray") as run:
-        wait_for_rows(project, STARTING)
+    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+        wait_for_rows(project)
+        eventually(films.reached)
         relatives = family(run.pid)
         run.kill()
         run.wait()
-        assert all_gone(relatives, within=60)
+        assert all_gone(relatives)
     finish_and_compare(project, undisturbed)
 
 
@@ -234,12 +235,10 @@ def test_a_machine_with_another_version_of_a_package_is_named(project, undisturb
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: duckdb\nVersion: 0.0.1\n")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+    made = Cluster()
     try:
-        made.add_node(
-            num_cpus=1, object_store_memory=SMALL["object_store_memory"], env_vars={"PYTHONPATH": str(other.parent)}
-        )
-        made.wait_for_nodes()
+        add_node(made, num_cpus=0, include_dashboard=False)
+        add_node(made, env_vars={"PYTHONPATH": str(other.parent)})
         monkeypatch.setenv("RAY_ADDRESS", made.address)
         done = project.lrrg("annotate", engine="ray")
     finally:
