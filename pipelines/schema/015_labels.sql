@@ -18,7 +18,7 @@ SELECT
     v.defects,
     v.route,
     v.judge_confidence,
-    v.rationale,
+    nullif(v.rationale, '') AS rationale,
     v.fingerprint,
     v.recipe_id,
     v.created_at
@@ -44,7 +44,7 @@ COMMENT ON COLUMN labels.artifact IS 'Severity of artifacts: 0 none … 3 severe
 COMMENT ON COLUMN labels.defects IS 'Aspects with severity 1 or more, the worst first.';
 COMMENT ON COLUMN labels.route IS 'Who decided: tools or judge.';
 COMMENT ON COLUMN labels.judge_confidence IS 'How sure the judge was, 0 … 1; NULL where none was asked.';
-COMMENT ON COLUMN labels.rationale IS 'Why, in words.';
+COMMENT ON COLUMN labels.rationale IS 'Why, in words; NULL where there is no verdict on quality.';
 COMMENT ON COLUMN labels.fingerprint IS '256-bit perceptual hash, hex; near duplicates differ in few bits.';
 COMMENT ON COLUMN labels.recipe_id IS 'Recipe the verdict was made by (recipes.recipe_id).';
 COMMENT ON COLUMN labels.created_at IS 'When the verdict was written (UTC).';

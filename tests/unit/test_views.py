@@ -114,10 +114,10 @@ def test_stored_labels_are_what_the_views_derive_again(database: Path):
 def test_films_without_a_verdict_have_a_label_without_a_quality(database: Path):
     with Store.open(database, read_only=True) as store:
         rows = store.query(
-            "SELECT image_id, status, regime, quality, defects FROM labels WHERE status <> 'ok' ORDER BY 1"
+            "SELECT image_id, status, regime, quality, defects, rationale FROM labels WHERE status <> 'ok' ORDER BY 1"
         )
         failures = store.query("SELECT image_id, path, status, error_code, error_detail FROM failures ORDER BY 1")
-    assert rows.rows == [("bad", "unreadable", None, None, []), ("lost", "failed", None, None, [])]
+    assert rows.rows == [("bad", "unreadable", None, None, [], None), ("lost", "failed", None, None, [], None)]
     assert failures.rows == [
         ("bad", "f/bad.jpg", "unreadable", "truncated", "cut off"),
         ("lost", "f/lost.jpg", "failed", "timeout", None),

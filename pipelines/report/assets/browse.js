@@ -145,7 +145,7 @@ function filterRows() {
   const { regime, defect, why } = blind() ? {} : browser.wanted;
   const place = lrrg.data.aspects.indexOf(defect);
   const said = (row) =>
-    `${row.image_id} ${row.path} ${row.subject_id} ${blind() ? "" : `${row.error_code ?? ""} ${row.rationale}`}`.toLowerCase();
+    `${row.image_id} ${row.path} ${row.subject_id} ${blind() ? "" : `${row.error_code ?? ""} ${row.rationale ?? ""}`}`.toLowerCase();
   browser.rows = lrrg.data.rows.filter(
     (row) =>
       (!text || said(row).includes(text)) &&

@@ -95,7 +95,9 @@ function verdictPart(row) {
     el(
       "p",
       { class: "note" },
-      row.error_code ? `${row.error_code}: ${row.error_detail}` : `${row.rationale} (${row.route})`,
+      row.error_code
+        ? [row.error_code, row.error_detail].filter(Boolean).join(": ")
+        : `${row.rationale} (${row.route})`,
     ),
     row.error_code ? null : contributions(row.top),
     row.steps.length ? looks(row.steps) : null,
