@@ -43,7 +43,7 @@ Work = Callable[[str, ReadSettings], Found]
 
 def serve(pipe: Connection, limits: ReadSettings) -> None:
     """Do one piece of work after another until the pipe closes; the first message says that the worker is ready."""
-    _settle()
+    settle()
     pipe.send(os.getpid())
     while True:
         try:
@@ -120,7 +120,7 @@ def reading(data: bytes, film: Film, started: float) -> Reading:
     )
 
 
-def _settle() -> None:
+def settle() -> None:
     """Leave signals to the main process, keep to one core and within bounds, and never outlive the main process."""
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +23,13 @@ from ...agent.state import ImageRef, Reading, Verdict
 from ...benchmark.mimic import mimic_jpeg
 from ...benchmark.phantom import phantom
 from ...tools import TOOLS, measure
-from ...tools.film import Film
 from ...tools.fingerprint import fingerprint
-from ...tools.image import decode, read_bytes
 from ..annotate.recipe import begin_run
 from ..annotate.stage import recipe_of
+from ..annotate.worker import opened, settle
 from ..errors import SettingsError
 from ..records import CatalogRow
-from ..settings import Settings
+from ..settings import ReadSettings, Settings
 from ..store import Store
 from .processes import Cost, cost
 
@@ -40,8 +39,6 @@ DOSE = 150.0
 """Detector dose of the phantoms, microgray: their files come out at the data set's mean of 1.5 MB."""
 DISTINCT = 6
 """Phantoms drawn; the run reads each several times under other names."""
-SAMPLE = 12
-"""Films on which the parts of the work are timed apart."""
 COMMAND = "import sys; from lrrg.pipelines.cli import main; sys.exit(main())"
 MEGA = 1e6
 
@@ -73,7 +70,8 @@ class Speed:
         megabytes: mean size of their files.
         start_up: CPU seconds a run costs whatever its size.
         per_core: images a second and core, the run's start-up included.
-        parts: the parts of the work, timed apart, then what an image costs in the run.
+        parts: the parts of the work, timed apart, and what the run's processes used beside them; then what an image
+            costs in the run.
     """
 
     images: int
@@ -104,17 +102,16 @@ def bench_annotate(films: Path | None, settings: Settings, images: int) -> Speed
     Raises:
         SettingsError: no films in the folder, or the run under measurement failed.
     """
-    cv2.setNumThreads(1)  # for the parts that are timed in this process
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         folder = Path(scratch)
         originals = _originals(films) if films else draw_films(folder / "phantoms")
         paths = link_films(originals, folder / "films", images)
-        workers = settings.annotate.workers
-        early = _decoding(paths[::2], workers)
+        early = _alone(paths[::2], settings)
         first, rest = _runs(folder / "bench.duckdb", paths, settings)
-        bare = (early + _decoding(paths[1::2], workers)) / len(paths) * 1e3
-        apart = _parts(originals, paths, folder / "bench.duckdb", settings)
-        return _speed(bare, apart, paths, first, rest)
+        late = _alone(paths[1::2], settings)
+        bare, reading, measuring = ((one + other) / len(paths) * 1e3 for one, other in zip(early, late, strict=True))
+        inside = {"reading, hash, strict decoding": reading, "quality tools": measuring}
+        return _speed(bare, inside, _main_parts(paths, folder / "bench.duckdb", settings), paths, first, rest)
 
 
 def _originals(folder: Path) -> list[Path]:
@@ -144,17 +141,23 @@ def link_films(originals: Sequence[Path], folder: Path, number: int) -> list[Pat
     return paths
 
 
-def _decoding(paths: Sequence[Path], workers: int) -> float:
-    """CPU seconds of `cv2.imdecode` alone; reading the files is not counted.
+def _alone(paths: Sequence[Path], settings: Settings) -> tuple[float, float, float]:
+    """CPU seconds of `cv2.imdecode` alone, then of a worker's reading and of its measuring, on the same films.
 
     In as many processes at once as the run has workers: cores that share a cache or an execution unit make each
-    other's CPU time longer, and the comparison must suffer from that on both sides.
+    other's CPU time longer, and all that is compared must suffer from that alike.
     """
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        return sum(pool.map(_decode_alone, [paths[share::workers] for share in range(workers)]))
+    workers, context = settings.annotate.workers, get_context("forkserver")
+    shares = [paths[share::workers] for share in range(workers)]
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        bare = sum(pool.map(_decode_alone, shares))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=settle) as pool:
+        worked = list(pool.map(_work_alone, shares, repeat(settings.read)))
+    return bare, sum(reading for reading, _ in worked), sum(measuring for _, measuring in worked)
 
 
 def _decode_alone(paths: Sequence[Path]) -> float:
+    """Reading the files is not counted."""
     cv2.setNumThreads(1)
     spent = 0.0
     for path in paths:
@@ -163,6 +166,22 @@ def _decode_alone(paths: Sequence[Path]) -> float:
         cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
         spent += time.process_time() - before
     return spent
+
+
+def _work_alone(paths: Sequence[Path], limits: ReadSettings) -> tuple[float, float]:
+    for path in paths[:1]:
+        measure(opened(str(path), limits)[1], TOOLS)  # what a worker loads with its first film is start-up
+    reading = measuring = 0.0
+    for path in paths:
+        start = time.process_time()
+        data, film = opened(str(path), limits)
+        hashlib.sha256(data).hexdigest()
+        between = time.process_time()
+        measure(film, TOOLS)
+        fingerprint(film)
+        reading += between - start
+        measuring += time.process_time() - between
+    return reading, measuring
 
 
 def _runs(db: Path, paths: Sequence[Path], settings: Settings) -> tuple[Cost, Cost]:
@@ -191,24 +210,11 @@ def measured(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     return found
 
 
-def _parts(originals: Sequence[Path], paths: Sequence[Path], db: Path, settings: Settings) -> dict[str, float]:
-    """CPU milliseconds an image of each part of the work, timed apart in this process."""
-    sample = list(islice(cycle(originals), SAMPLE))
-    films, reading = _timed(lambda: [_film(path, settings) for path in sample], SAMPLE)
-    _, measuring = _timed(lambda: [(measure(film, TOOLS), fingerprint(film)) for film in films], SAMPLE)
+def _main_parts(paths: Sequence[Path], db: Path, settings: Settings) -> dict[str, float]:
+    """CPU milliseconds an image of what the main process does, timed apart in this one."""
     verdicts, deciding = _deciding(db, settings)
-    return {
-        "reading, hash, strict decoding": reading,
-        "quality tools": measuring,
-        "agent's graph": deciding,
-        "writing the verdicts": _writing(db.with_name("written.duckdb"), paths, verdicts, settings),
-    }
-
-
-def _film(path: Path, settings: Settings) -> Film:
-    data = read_bytes(path, max_bytes=settings.read.max_bytes)
-    hashlib.sha256(data).hexdigest()
-    return decode(data, max_pixels=settings.read.max_pixels)
+    writing = _writing(db.with_name("written.duckdb"), paths, verdicts, settings)
+    return {"agent's graph": deciding, "writing the verdicts": writing}
 
 
 def _deciding(db: Path, settings: Settings) -> tuple[list[Verdict], float]:
@@ -248,11 +254,16 @@ def _timed(work: Callable[[], Any], number: int) -> tuple[Any, float]:
     return result, (time.process_time() - before) / number * 1e3
 
 
-def _speed(bare: float, apart: dict[str, float], paths: Sequence[Path], first: Cost, rest: Cost) -> Speed:
+def _speed(
+    bare: float, inside: dict[str, float], outside: dict[str, float], paths: Sequence[Path], first: Cost, rest: Cost
+) -> Speed:
+    """Put the table together from milliseconds an image, those of a worker and of the main process, and both runs."""
     images = len(paths) - 1
     image = (rest.cpu - first.cpu) / (images - 1) * 1e3
+    worker = (rest.seen_of_workers - first.seen_of_workers) / (images - 1) * 1e3
     whole = rest.cpu / images * 1e3
-    named = {"bare cv2.imdecode": bare, **apart, "everything else": image - sum(apart.values())}
+    named = {"bare cv2.imdecode": bare, **inside, "else in the workers": worker - sum(inside.values())}
+    named |= {**outside, "else in the main process": image - worker - sum(outside.values())}
     named |= {"an image more": image, "whole run, start-up included": whole}
     return Speed(
         images=images,

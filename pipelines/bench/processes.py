@@ -38,6 +38,7 @@ class Cost:
         cpu: user and system time in seconds.
         seen: the same as last seen of every process while the command ran, a little less: those count too that
             something other than their parent ends, as a cluster's workers.
+        seen_of_workers: what of that the processes used that a fork server forked.
         wall: in seconds.
         memory: of every process, a few times a second.
     """
@@ -45,6 +46,7 @@ class Cost:
     exit_code: int = 0
     cpu: float = 0.0
     seen: float = 0.0
+    seen_of_workers: float = 0.0
     wall: float = 0.0
     memory: list[Sample] = field(default_factory=list)
 
@@ -64,7 +66,7 @@ def cost(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     with _adopting_orphans():
         process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL, process_group=0)
         over = threading.Event()
-        spent: dict[tuple[int, int], float] = {}
+        spent = _Spent()
         watcher = threading.Thread(target=_watch, args=(process.pid, found.memory, spent, over))
         watcher.start()
         try:
@@ -78,7 +80,8 @@ def cost(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
             watcher.join()
     found.wall = time.monotonic() - started
     found.cpu = _children_cpu() - before
-    found.seen = sum(spent.values())
+    found.seen = sum(spent.cpu.values())
+    found.seen_of_workers = sum(spent.cpu[worker] for worker in spent.workers)
     return found
 
 
@@ -97,14 +100,24 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _watch(main: int, samples: list[Sample], spent: dict[tuple[int, int], float], over: threading.Event) -> None:
+@dataclass
+class _Spent:
+    """CPU seconds of every process by number and clock tick of its birth, and which of them were seen as workers."""
+
+    cpu: dict[tuple[int, int], float] = field(default_factory=dict)
+    workers: set[tuple[int, int]] = field(default_factory=set)
+
+
+def _watch(main: int, samples: list[Sample], spent: _Spent, over: threading.Event) -> None:
     started = last = time.monotonic()
     while not over.wait(CPU_SECONDS):
         family = _family(main)
-        spent |= {(each.pid, each.born): each.cpu for each in family}
+        roles = _roles(main, family)
+        spent.cpu |= {(each.pid, each.born): each.cpu for each in family}
+        spent.workers |= {(each.pid, each.born) for each in family if roles.get(each.pid) == "worker"}
         if time.monotonic() - last >= SAMPLE_SECONDS:
             last = time.monotonic()
-            for pid, role in _roles(main, family).items():
+            for pid, role in roles.items():
                 with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
                     samples.append(Sample(last - started, role, *_memory(pid)))
 
