@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ...agent.policy import load
 from ..annotate.recipe import begin_run
-from ..annotate.stage import recipe_of
+from ..annotate.stage import STORE_MEMORY, recipe_of
 from ..records import CatalogRow
+from ..scale.plan import SHARD_IMAGES
 from ..settings import Settings
 from ..store import Store, shard_files
 from .annotate import MEGA, annotating, draw_films, link_films, measured
@@ -24,9 +25,24 @@ from .sql import fill
 HEIGHT = 764
 """Rows of the phantoms, a quarter of MIMIC-CXR-JPG's: the less an image takes, the more an engine's share shows."""
 ENGINES = ("local", "ray")
-BOUND = "192MB"
-"""Of a database in memory: less than that of MIMIC-CXR's verdicts takes on disk, so that the bound is reached."""
 LOOKS = 8
+COPIES = {
+    "copy into a table of the same key": "INSERT INTO verdict BY NAME FROM {files}",
+    "copy without key": "CREATE TABLE copy AS FROM {files}",
+    "of that: measures": "CREATE TABLE copy AS SELECT measures FROM {files}",
+    "of that: values of measures, without names": "CREATE TABLE copy AS SELECT map_values(measures) FROM {files}",
+    "of that: hashes of file and film": "CREATE TABLE copy AS SELECT sha256, fingerprint FROM {files}",
+    "of that: label": """
+        CREATE TABLE copy AS
+        SELECT regime, quality, noise, blur, exposure, collimation, positioning, artifact, defects FROM {files}
+    """,
+    "of that: judge": """
+        CREATE TABLE copy AS
+        SELECT judge_why, judge, judge_confidence, judge_steps, settled, rulings, again, judge_reply FROM {files}
+    """,
+    "only counted": "SELECT count(*) FROM {files}",
+}
+"""What `bench_merge` times beside the merge, each in a database of its own."""
 
 
 class EngineCost(NamedTuple):
@@ -52,22 +68,23 @@ class Driver(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Shard files merged into a database of that many images, and merely copied into a table without key or ledger."""
+    """What was done with shard files of so many verdicts: the merge itself, then what parts of it take alone."""
 
+    what: str
     shards: int
     rows: int
-    bare_s: float
-    bare_cpu_s: float
     seconds: float
     cpu_s: float
 
 
 class Kept(NamedTuple):
-    """Resident memory of a process that has merged so many files one by one."""
+    """Memory of a process that has merged so many tasks' files one by one; in the last row it closed the database."""
 
     shards: int
     rows: int
     resident_mb: float
+    peak_mb: float
+    """Since the row before."""
 
 
 def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
@@ -132,8 +149,12 @@ ORDER BY number
 """
 
 
-def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
-    """Cut random verdicts into shard files, and merge these into a database that has none of them yet."""
+def bench_merge(settings: Settings, rows: int, shards: int) -> list[Merged]:
+    """Cut random verdicts into shard files, and merge these into a database that has none of them yet.
+
+    Then only copy them, whole and column by column, into tables that have neither key nor ledger: what no merge can
+    take less than, as long as these columns are stored.
+    """
     recipe = recipe_of(load(settings.agent.policy))
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         db = Path(scratch) / "bench.duckdb"
@@ -141,35 +162,56 @@ def bench_merge(settings: Settings, rows: int, shards: int) -> Merged:
             fill(store, recipe, rows)
             store.start_run(replace(begin_run(recipe, {}), run_id="bench"))
             _cut(store, Path(scratch), shards)
-        with Store.open(Path(scratch) / "bare.duckdb") as store:
-            _, *bare = _timed(lambda: store.query(f"CREATE TABLE bare AS FROM '{scratch}/*.parquet'"))
-        with Store.open(db) as store:
-            merged, *whole = _timed(lambda: store.merge_shards(shard_files(db.parent)))
-        return Merged(shards, merged, *bare, *whole)
+        return list(merged_and_copied(db))
 
 
-def bench_memory(settings: Settings, rows: int, shards: int) -> list[Kept]:
-    """Merge such files one by one, as a cluster's driver does, into a database that outgrows the memory it may keep."""
+def merged_and_copied(db: Path) -> Iterator[Merged]:
+    """Time the merge of the shard files beside a database into it, and the copies of their columns."""
+    paths = shard_files(db.parent)
+    with Store.open(db) as store:
+        rows, *spent = _timed(lambda: store.merge_shards(paths))
+    yield Merged("merge", len(paths), rows, *spent)
+    bare = db.with_name("bare.duckdb")
+    for what, sql in COPIES.items():
+        with Store.open(bare) as store:
+            store.query("SET preserve_insertion_order = false")
+            copied = sql.format(files=f"'{db.parent}/verdicts-*.parquet'")
+            _, *spent = _timed(lambda store=store, sql=copied: store.query(sql))
+        bare.unlink()
+        yield Merged(what, len(paths), rows, *spent)
+
+
+def bench_memory(settings: Settings, rows: int) -> list[Kept]:
+    """Merge files of full tasks one by one into a database as a cluster's driver does, and close it."""
+    recipe = recipe_of(load(settings.agent.policy))
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         db = Path(scratch) / "bench.duckdb"
         with Store.open(db) as store:
-            fill(store, recipe_of(load(settings.agent.policy)), rows)
-            store.start_run(replace(begin_run(recipe_of(load(settings.agent.policy)), {}), run_id="bench"))
-            _cut(store, Path(scratch), shards)
+            fill(store, recipe, rows)
+            store.start_run(replace(begin_run(recipe, {}), run_id="bench"))
+            _cut(store, Path(scratch), math.ceil(rows / SHARD_IMAGES))
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
             return fresh.submit(_one_by_one, db).result()
 
 
 def _one_by_one(db: Path) -> list[Kept]:
     seen, merged = list[Kept](), 0
-    with Store.open(db, memory=BOUND) as store:
-        paths = shard_files(db.parent)
+    paths = shard_files(db.parent)
+    with Store.open(db, memory=STORE_MEMORY) as store:
         for number, path in enumerate(paths, 1):
             merged += store.merge_shards([path])
             if number % math.ceil(len(paths) / LOOKS) == 0 or number == len(paths):
-                pages = int(Path("/proc/self/statm").read_text().split()[1])
-                seen.append(Kept(number, merged, pages * os.sysconf("SC_PAGESIZE") / MEGA))
-    return seen
+                seen.append(Kept(number, merged, *_resident()))
+    return [*seen, Kept(len(paths), merged, *_resident())]
+
+
+def _resident() -> tuple[float, float]:
+    """Resident memory of this process in MB, now and at most since it was last asked."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = dict(line.split(":", 1) for line in lines)
+    now, most = (int(sizes[name].split()[0]) * 1024 / MEGA for name in ("VmRSS", "VmHWM"))
+    Path("/proc/self/clear_refs").write_text("5")  # Linux begins a new peak
+    return now, most
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float, float]:

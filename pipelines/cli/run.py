@@ -146,8 +146,8 @@ def bench_engines(
     chosen = settings.load(annotate={"workers": workers})
     grid(engines.EngineCost._fields, engines.bench_engines(chosen, images), f"{images} small films", as_json)
     grid(engines.Driver._fields, engines.bench_driver(chosen, stored), "A cluster's driver", as_json)
-    grid(engines.Merged._fields, [engines.bench_merge(chosen, rows, shards)], "Shard files into one database", as_json)
-    grid(engines.Kept._fields, engines.bench_memory(chosen, rows, shards), "One by one, in bounded memory", as_json)
+    grid(engines.Merged._fields, engines.bench_merge(chosen, rows, shards), "Shard files into one database", as_json)
+    grid(engines.Kept._fields, engines.bench_memory(chosen, rows), "Files of full tasks, one by one", as_json)
 
 
 @bench.command("sql")

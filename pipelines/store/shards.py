@@ -185,8 +185,9 @@ def _merge(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], *, repl
         connection.execute(_NEWEST)
     counts = dict(connection.execute(_COUNTS_OF_NEWEST if replaces else _COUNTS).fetchall())
     merged = connection.execute(_REPLACE if replaces else _APPEND).fetchall()[0][0]
-    rows = [(digest, path.name, counts.get(str(path), 0), now()) for digest, path in new.items()]
-    connection.executemany("INSERT INTO ingested_shard VALUES (?, ?, ?, ?)", rows)
+    names = [path.name for path in new.values()]
+    verdicts = [counts.get(str(path), 0) for path in new.values()]
+    connection.execute(_LEDGER, [[*new], names, verdicts, now()])
     return merged
 
 
@@ -220,6 +221,7 @@ FROM waiting AS w
 ANTI JOIN verdict AS v ON v.image_id = w.image_id AND v.recipe_id = w.recipe_id AND v.created_at >= w.created_at
 QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC) = 1
 """
+_LEDGER = "INSERT INTO ingested_shard SELECT unnest(?), unnest(?), unnest(?), ?"
 _COUNTS = "SELECT filename, count(*) FROM waiting GROUP BY ALL"
 _COUNTS_OF_NEWEST = """
 SELECT filename, count(*) FROM waiting SEMI JOIN batch USING (image_id, recipe_id, created_at) GROUP BY ALL
