@@ -220,8 +220,10 @@ def location(text: str, limits: ReadSettings) -> Location:
 
     Raises:
         RefusedStore: the URL of something else, or of a store that nobody allowed.
-        SettingsError: the extra `cloud` is not installed.
+        SettingsError: nothing is named, or the extra `cloud` is not installed.
     """
+    if not text:  # of a variable that is not set, say; as a path it would be the working folder
+        raise SettingsError("no folder or file is named; an empty name is none")
     if "://" not in text:
         return Path(text)
     url = checked(text)

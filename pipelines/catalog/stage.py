@@ -97,7 +97,8 @@ def catalog(root: Location, store: Store, reports: Location | None, advance: Fou
         DuplicateIdError: two files would share one image id; the message names both.
     """
     if not root.is_dir():
-        raise DatasetError("no-root", f"{root}: no such folder")
+        said = "a file; name the folder it lies in" if root.is_file() else "no such folder"
+        raise DatasetError("no-root", f"{root}: {said}")
     adapter = adapter_of(root)
     found = adapter.read(root, reports, advance)
     new = store.add_images(root, found.images)

@@ -55,7 +55,7 @@ def score(
     db: Annotated[
         Path | None, typer.Option("--db", exists=True, dir_okay=False, help="also store the scores in this database")
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="bootstrap samples")] = 10_000,
+    draws: Annotated[int, typer.Option(min=100, max=100_000, help="bootstrap samples")] = 10_000,
     share: Annotated[bool, typer.Option("--share", help="aggregates only: no file names a study")] = False,
     chexbert: Annotated[Path | None, typer.Option(help="checkpoint, vocab.txt beside it: adds chexbert_*")] = None,
     radeval: Annotated[str | None, typer.Option(help="any of radgraph,radcliq,ratescore,srrbert,green,rouge")] = None,

@@ -151,7 +151,7 @@ def test_one_study_id_in_two_folders_is_a_warning(tmp_path: Path):
 
 def test_what_cannot_be_catalogued_says_why(tmp_path: Path):
     with Store.open(tmp_path / "db") as store:
-        for root, code in ((tmp_path / "nowhere", "no-root"), (tmp_path, "no-images")):
+        for root, code in ((tmp_path / "nowhere", "no-root"), (tmp_path / "db", "no-root"), (tmp_path, "no-images")):
             with pytest.raises(DatasetError) as error:
                 catalog(root, store, None, quiet)
             assert error.value.code == code
@@ -165,8 +165,8 @@ def test_a_first_catalog_that_fails_leaves_no_database(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [films]
     write_image(films / "a.png")
     assert CliRunner().invoke(app, command).exit_code == 0
-    missing = ["catalog", str(tmp_path / "nowhere"), "--db", str(db)]
-    assert CliRunner().invoke(app, missing).exit_code != 0
+    for root in (str(tmp_path / "nowhere"), str(films / "a.png"), ""):
+        assert CliRunner().invoke(app, ["catalog", root, "--db", str(db)]).exit_code != 0
     with Store.open(db, read_only=True) as store:
         assert store.query("SELECT image_id FROM image").rows == [("a",)]
 
