@@ -75,6 +75,9 @@ class Worker:
         try:
             async with asyncio.timeout(timeout):
                 await arrived.wait()
+        except TimeoutError:
+            if not self._pipe.poll():  # else it came while this process stood still, as after Ctrl-Z
+                raise
         finally:
             loop.remove_reader(self._pipe.fileno())
         try:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -182,3 +183,16 @@ if __name__ == "__main__":
 """)
     subprocess.run([sys.executable, str(script)], check=True)
     assert imported.read_text().split() == ["__main__"]
+
+
+def test_an_answer_that_came_while_this_process_stood_still_counts(films: list[ImageRef]):
+    async def go() -> Reading | Failure:
+        async with Pool(1, ReadSettings(), PATIENCE) as pool:
+            (only,) = pool._alive
+            asked = asyncio.create_task(only.ask(films[0].path, worker.read, timeout=0.01))
+            await asyncio.sleep(0)
+            assert only._pipe.poll(600)  # nothing else goes on meanwhile, nor does the time that is allowed end
+            time.sleep(0.05)
+            return await asked
+
+    assert isinstance(asyncio.run(go()), Reading)
