@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ..errors import QueryError
-from .connection import connect, quoted
+from .connection import connect, quoted, translated
 
 PAGE = 10_000
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -30,7 +30,7 @@ def ask(path: Path, sql: str) -> Iterator[Answer]:
         QueryError: the SQL is wrong, is more than one statement, or would do more than read this database.
         StoreError: see `Store.open`.
     """
-    with _sealed(path, sql, []) as connection:
+    with translated(path), _sealed(path, sql, []) as connection:
         connection.execute(sql)
         columns = tuple(column[0] for column in connection.description or ())
         yield Answer(columns, _pages(connection))
@@ -40,12 +40,12 @@ def export(path: Path, sql: str, out: Path) -> int:
     """Write the answer to a Parquet file, which appears whole or not at all; returns its rows.
 
     Raises:
-        QueryError, StoreError: as `ask`; a file that cannot be written is a QueryError too.
+        QueryError, StoreError: as `ask`; StoreError where `out` cannot be written, `disk-full` if there is no room.
     """
     part = out.absolute().with_name(f"{out.name}.tmp")
     copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
     try:
-        with _sealed(path, sql, [str(part)]) as connection:
+        with translated(out), _sealed(path, sql, [str(part)]) as connection:
             rows = connection.execute(copy).fetchall()[0][0]
         part.replace(out)
     finally:
@@ -68,6 +68,8 @@ def _explained() -> Iterator[None]:
     """What DuckDB says about the SQL, in one line."""
     try:
         yield
+    except duckdb.IOException:
+        raise  # what the disk says is not the SQL's fault
     except duckdb.Error as error:
         if "pytz" in str(error):
             raise QueryError("sql: times with a zone cannot be shown; cast them: …::TIMESTAMP") from error

@@ -1,5 +1,7 @@
 """`lrrg sql`: reads this database, and nothing else."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -110,6 +112,19 @@ def test_a_folder_that_is_not_there_is_said_in_one_line(answered: Path, tmp_path
     assert code in (2, 4)
     assert said.count("\n") == 1
     assert str(out) in said
+
+
+def test_a_disk_without_room_for_the_answer_is_said(answered: Path, tmp_path: Path):
+    limit = "import resource, sys\nfrom pathlib import Path\nfrom lrrg.pipelines.store import StoreError\n"
+    limit += "from lrrg.pipelines.sql import write\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+    limit += "sql = 'SELECT md5(i::VARCHAR) FROM range(10000) AS t(i)'\n"
+    limit += "try: write(Path(sys.argv[1]), sql, 'parquet', Path(sys.argv[2]))\n"
+    limit += "except StoreError as error: sys.exit(error.code)"
+    done = subprocess.run(
+        [sys.executable, "-c", limit, str(answered), str(tmp_path / "a.parquet")], capture_output=True, text=True
+    )
+    assert done.stderr.strip().splitlines()[-1] == "disk-full"
+    assert [path.name for path in tmp_path.iterdir()] == ["lrrg.duckdb"]
 
 
 def test_json_has_null_for_what_is_no_number(answered: Path, capsys: pytest.CaptureFixture[str]):
