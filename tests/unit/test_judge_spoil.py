@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from lrrg.agent.state import ASPECTS
@@ -5,7 +6,7 @@ from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
-from lrrg.pipelines.finetune.judge.exports import tone_curve, vary
+from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, grainy, tone_curve, vary
 from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
 from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, make_training, make_views, read_views
 from lrrg.tools.depth import to_eight_bit
@@ -162,6 +163,24 @@ def test_a_tone_curve_never_falls():
     curves = [tone_curve(draw).astype(int) for _ in range(50)]
     assert all((np.diff(curve) >= 0).all() for curve in curves)
     assert {int(curve[0]) for curve in curves} > {0}
+
+
+def test_a_console_that_balances_flattens_broad_structures_within_the_old_range(chest):
+    def broad(grey):
+        small = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA).astype(float)
+        return small[2:-2, 2:-2].std()
+
+    flattened = [balanced(chest, draw) for draw in (np.random.default_rng(seed) for seed in range(10))]
+    ends = np.percentile(spoil.central(chest), ENDS)
+    for each in flattened:
+        assert each.shape == chest.shape
+        assert np.allclose(np.percentile(spoil.central(each), ENDS), ends, atol=2)
+        assert broad(each) < broad(chest)
+
+
+def test_a_smaller_dose_is_measured_as_more_noise(chest):
+    before = own.relative_noise(Film(chest))
+    assert all(own.relative_noise(Film(grainy(chest, np.random.default_rng(seed)))) > 1.2 * before for seed in range(5))
 
 
 def test_blades_are_the_ladders_own_where_nothing_is_drawn_around_and_of_any_tone_where_it_is(chest):

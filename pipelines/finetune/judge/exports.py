@@ -1,15 +1,17 @@
-"""Other exports of a film: what another vendor, archive or console would have made of the same exposure.
+"""Other exports of a film: what another vendor, archive or console would have made of the same patient.
 
 A judge that saw the films of a few hospitals takes their processing for quality. So before a film is spoiled, its
-margins, proportions, native scale, tone curve, edge enhancement and compression are drawn anew. Its noise, contrast and
-blades are measured after that (`bases.known`), not before.
+margins, proportions, native scale, dose, balance of broad and fine structures, tone curve, edge enhancement and
+compression are drawn anew. Its noise, contrast and blades are measured after that (`bases.known`), not before.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ....benchmark.degrade import apply
 from ....tools.film import Grey
+from .spoil import SPREAD, central, shown, value
 
 SCALES = (512, 1024)
 """Long sides of the exports that training imitates."""
@@ -24,6 +26,12 @@ BLACKEST, WHITEST = 24, 231
 RADII = (1.0, 30.0)
 """Pixels over which edges are enhanced, in a film of 1024: from sharpening to the balance of lungs and mediastinum."""
 ENHANCED = (0.15, 0.7)
+BROAD = (20.0, 120.0)
+"""Pixels, in a film of 1024, over which structures are broad."""
+FLATTENED = (0.2, 0.75)
+"""Part of the broad structures that a console takes away."""
+ENDS = (0.5, 99.5)
+"""Percentiles of the central field's grey that stay where they were."""
 SOFTNESS = (0.25, 0.45)
 """Sigmas, in pixels, of a blur that nobody sees."""
 QUALITY = (85, 98)
@@ -39,6 +47,10 @@ def vary(grey: Grey, rng: np.random.Generator) -> Grey:
     grey = np.ascontiguousarray(grey)
     if rng.random() < 0.3:
         grey = _softened(grey, rng)
+    if rng.random() < 0.35:
+        grey = grainy(grey, rng)
+    if rng.random() < 0.5:
+        grey = balanced(grey, rng)
     if rng.random() < 0.65:
         grey = np.asarray(cv2.LUT(grey, tone_curve(rng)), np.uint8)
     if rng.random() < 0.4:
@@ -79,6 +91,32 @@ def _enhanced(grey: Grey, rng: np.random.Generator) -> Grey:
     soft = cv2.blur(cv2.blur(grey, (side, side)), (side, side))
     amount = rng.uniform(*ENHANCED)
     return np.asarray(cv2.addWeighted(grey, 1 + amount, soft, -amount, 0), np.uint8)
+
+
+def grainy(grey: Grey, rng: np.random.Generator) -> Grey:
+    """The film of a smaller dose; how noisy it is, is measured afterwards."""
+    dose = value("quantum_noise", int(rng.integers(1, 4)), rng, SPREAD)
+    return apply(grey, "quantum_noise", shown(grey, "quantum_noise", dose), key=str(rng.integers(1 << 62)))
+
+
+def balanced(grey: Grey, rng: np.random.Generator) -> Grey:
+    """Broad structures flattened and all others brought up to the old range, as multi-scale processing does.
+
+    A judge that saw none of it takes the films of consoles that do it for wrongly exposed ones.
+
+    Source:
+        Vuylsteke and Schoeters, Multiscale image contrast amplification, Proc. SPIE 2167, 1994.
+    """
+    radius = float(np.exp(rng.uniform(*np.log(BROAD)))) * max(grey.shape) / 1024
+    height, width = grey.shape
+    side = 2 * round(radius / 4) + 1
+    small = cv2.resize(grey, (-(-width // 4), -(-height // 4)), interpolation=cv2.INTER_AREA)
+    broad = cv2.resize(cv2.blur(cv2.blur(small, (side, side)), (side, side)), (width, height))
+    left = grey - np.float32(rng.uniform(*FLATTENED)) * broad
+    low, high = np.percentile(central(grey), ENDS)
+    lowest, highest = np.percentile(central(left), ENDS)
+    factor = (high - low) / max(highest - lowest, 1.0)
+    return np.asarray(np.clip(np.round((left - lowest) * factor + low), 0, 255), np.uint8)
 
 
 def _compressed(grey: Grey, rng: np.random.Generator) -> Grey:
