@@ -89,16 +89,17 @@ class Ray:
 
     def _work(self, shards: Iterator[Shard], job: Job, outcome: Outcome, advance: Advance) -> None:
         shared = ray.put(job)
-        cancels = 0
+        told = False
         while True:
             while not outcome.over and len(self._running) < TASKS_PER_CPU * _cpus() and (shard := next(shards, None)):
                 self._running.append(_task.remote(shard, shared, self.folder))
             if not self._running:
                 return
             self._take(self._ended(), outcome, advance)
-            if cancels < outcome.over + self._dropping:
+            # To drop, again and again: signals that reach a process while it stands still come as one.
+            if self._dropping or (outcome.over and not told):
                 self._cancel()
-                cancels += 1
+                told = True
 
     def _ended(self) -> list[ObjectRef]:
         """Tasks that ended meanwhile: all of them, because files cost less to merge together than one by one."""
