@@ -2,9 +2,11 @@
 
 import asyncio
 import multiprocessing
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -28,7 +30,7 @@ class Worker:
     def __init__(self, context: ForkServerContext, limits: ReadSettings):
         self._pipe, far_end = context.Pipe()
         self._process = context.Process(target=serve, args=(far_end, limits), daemon=True)
-        with _no_main_module():
+        with _no_main_module(), _spared_by_batch_systems():
             self._process.start()
         far_end.close()  # or the death of the process would not end the pipe
 
@@ -95,6 +97,20 @@ def _no_main_module() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _spared_by_batch_systems() -> Iterator[None]:
+    """Start processes that do not hear a SIGTERM, which a batch system sends to the whole process group.
+
+    The fork server would die of it, and a worker that is lost while the run drains could not be replaced.
+    """
+    resource_tracker.ensure_running()  # as the fork server does first, which lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pool:

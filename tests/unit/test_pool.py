@@ -133,6 +133,22 @@ def test_a_worker_killed_once_costs_nothing(films):
     assert all(isinstance(result, Reading) for result in results)
 
 
+def test_a_batch_systems_signal_leaves_dead_workers_replaceable(films):
+    """It goes to the whole process group, and so to the process that forks the workers."""
+
+    async def shoot(pool: Pool):
+        first = pool.pids[0]
+        server.append(psutil.Process(first).parent())
+        server[0].terminate()
+        os.kill(first, signal.SIGKILL)
+
+    server: list[psutil.Process] = []
+    results, pids = measure_all(films * 5, meanwhile=shoot)
+    assert all(isinstance(result, Reading) for result in results)
+    assert server[0].is_running()
+    assert len(pids) == 2
+
+
 class Deadly:
     """Settings that kill the first process that is sent them, before it can say that it is ready."""
 
