@@ -21,6 +21,8 @@ from lrrg.tests.poison import encoded, picture
 from lrrg.tests.scripted import AGES
 
 LRRG = (sys.executable, "-c", "import sys; from lrrg.pipelines.cli import main; sys.exit(main())")
+HOW = {"workers": 2, "batch_rows": 8, "batch_seconds": 0.2, "tool_timeout": 2 * AGES}
+"""Settings of `annotate`: small batches, and no film counts as hung because the machine is busy."""
 VERDICTS = "SELECT * EXCLUDE (run_id, created_at, elapsed_ms) FROM verdict ORDER BY ALL"
 LABELS = "SELECT * EXCLUDE (created_at) FROM labels ORDER BY ALL"
 
@@ -74,8 +76,7 @@ class Project:
 
     def settings(self) -> settings.Settings:
         """Those of such a run: two workers, small batches."""
-        how = {"workers": 2, "batch_rows": 8, "batch_seconds": 0.2}
-        return settings.load(agent={"policy": str(self.policy)}, annotate=how)
+        return settings.load(agent={"policy": str(self.policy)}, annotate=HOW)
 
     @contextmanager
     def running(self, verb: str, *options: str, prepare: Callable[[], None] | None = None, **changed: Any):
@@ -98,7 +99,7 @@ class Project:
 
     def environment(self, changed: dict[str, Any]) -> dict[str, str]:
         """This environment with settings of `annotate`; small batches unless told otherwise."""
-        given = {"workers": 2, "batch_rows": 8, "batch_seconds": 0.2} | changed
+        given = HOW | changed
         named = {f"LRRG_ANNOTATE__{name.upper()}": str(value) for name, value in given.items()}
         return os.environ | {"OMP_NUM_THREADS": "1", "LRRG_AGENT__POLICY": str(self.policy)} | named
 

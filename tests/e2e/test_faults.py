@@ -103,7 +103,7 @@ def test_main_killed_at_twenty_random_moments(cataloged, tmp_path, undisturbed):
 
 
 def test_all_workers_killed_at_once(project, undisturbed):
-    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate") as run:
         wait_for_rows(project)
         eventually(films.reached)
         films.let_go()
@@ -113,7 +113,7 @@ def test_all_workers_killed_at_once(project, undisturbed):
 
 def test_a_file_that_kills_every_worker_fails_alone(project, undisturbed):
     victim = project.films / "film007.jpg"
-    with stuck(victim), project.running("annotate", tool_timeout=AGES) as run:
+    with stuck(victim), project.running("annotate") as run:
         while run.poll() is None:
             for each in readers(victim):
                 with suppress(psutil.NoSuchProcess):
@@ -142,7 +142,7 @@ def test_a_hung_file_times_out_alone(project, undisturbed):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_drains(project, undisturbed, number, code):
     """To the whole process group, as a terminal and a batch system send it."""
-    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate") as run:
         wait_for_rows(project)
         eventually(films.reached)
         relatives = family(run.pid)
@@ -157,7 +157,7 @@ def test_one_signal_drains(project, undisturbed, number, code):
 
 
 def test_a_signal_before_the_first_film_ends_the_run_too(project, undisturbed):
-    with held(project) as films, project.running("annotate", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate") as run:
         eventually(project.db.with_suffix(".duckdb.wal").exists)
         run.send_signal(signal.SIGTERM)
         films.let_go()
@@ -169,7 +169,7 @@ def test_a_signal_before_the_first_film_ends_the_run_too(project, undisturbed):
 def test_two_signals_stop_at_once(project, undisturbed):
     """With a hung file in flight, draining would take until its timeout."""
     victim = project.films / "film000.jpg"
-    with stuck(victim) as films, project.running("annotate", tool_timeout=2 * AGES) as run:
+    with stuck(victim) as films, project.running("annotate") as run:
         wait_for_rows(project)
         eventually(films.reached)
         relatives = family(run.pid)
@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_written(project, undisturbed):
 
 
 def test_a_second_writer_is_refused_and_told_who_has_the_lock(project, undisturbed):
-    with stuck(project.films / "film000.jpg"), project.running("annotate", tool_timeout=2 * AGES) as run:
+    with stuck(project.films / "film000.jpg"), project.running("annotate") as run:
         wait_for_rows(project)
         second = project.lrrg("annotate")
         assert second.returncode == 4

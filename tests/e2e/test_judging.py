@@ -71,7 +71,7 @@ def chosen(project: Project, *urls: str, read_seconds: float = AGES, **judge: An
     patient = {"connect_seconds": AGES, "read_seconds": read_seconds, "patience": AGES}
     return settings.load(
         agent={"policy": str(project.policy)},
-        annotate={"workers": 1, "batch_rows": 2, "batch_seconds": 0.2},
+        annotate={"workers": 1, "batch_rows": 2, "batch_seconds": 0.2, "tool_timeout": AGES},
         client={**patient, "longest_wait": 0.05, "concurrency": 2},
         judge={"urls": urls, **judge},
     )

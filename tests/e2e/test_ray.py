@@ -99,7 +99,7 @@ def node_of(process: psutil.Process, cluster: Cluster) -> Node:
 
 
 def test_a_killed_worker_and_a_killed_node_cost_their_tasks_alone(cluster, project, undisturbed):
-    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate", engine="ray") as run:
         wait_for_rows(project)
         eventually(films.reached)
         one, other = tasks(os.getpid())
@@ -118,7 +118,7 @@ def test_a_killed_worker_and_a_killed_node_cost_their_tasks_alone(cluster, proje
 
 def test_what_a_killed_driver_did_not_merge_is_taken_in_by_the_next_run(cluster, project, undisturbed):
     folder = Path(f"{project.db}.shards")
-    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate", engine="ray") as run:
         wait_for_rows(project)
         eventually(films.reached)
         run.send_signal(signal.SIGSTOP)
@@ -138,15 +138,24 @@ def test_what_a_killed_driver_did_not_merge_is_taken_in_by_the_next_run(cluster,
     assert project.query(taken) == [(True,)], "a film was measured although its verdict lay in a file"
 
 
-def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, project, undisturbed):
+@pytest.mark.parametrize("still", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["at work", "still"])
+def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, project, undisturbed, still):
+    """Also where the task's process takes both at once, because it stood still when they came."""
     victim = stuck(project.films / "film005.jpg")
-    with victim as films, project.running("annotate", engine="ray", tool_timeout=2 * AGES) as run:
+    with victim as films, project.running("annotate", engine="ray") as run:
         wait_for_rows(project)
         eventually(films.reached)
+        stopped = tasks(os.getpid()) if still else []
+        for each in stopped:
+            each.suspend()
         interrupt(run)
         with pytest.raises(subprocess.TimeoutExpired):
             run.wait(timeout=3)
-        run.send_signal(signal.SIGINT)
+        interrupt(run)
+        if still:
+            time.sleep(3)
+        for each in stopped:
+            each.resume()
         assert run.wait(timeout=AGES) == 130
     assert project.query("SELECT exit_code FROM run") == [(130,)]
     assert project.query("SELECT count(*) FROM verdict WHERE image_id <= 'film004'") == [(5,)]
@@ -156,7 +165,7 @@ def test_two_signals_drop_a_hung_film_on_the_cluster_and_keep_the_rest(cluster, 
 def test_a_ray_of_this_machine_alone_drains_on_sigterm_and_leaves_nothing_behind(project, undisturbed, monkeypatch):
     """To the whole process group, as a batch system sends it: Ray's own processes must not take it for theirs."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate", engine="ray") as run:
         wait_for_rows(project)
         eventually(films.reached)
         relatives = family(run.pid)
@@ -201,7 +210,7 @@ def kill_something(cluster: Cluster, run: subprocess.Popen[str], dice: random.Ra
 @pytest.mark.slow
 def test_a_killed_driver_takes_its_own_ray_with_it(project, undisturbed, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with held(project) as films, project.running("annotate", engine="ray", tool_timeout=AGES) as run:
+    with held(project) as films, project.running("annotate", engine="ray") as run:
         wait_for_rows(project)
         eventually(films.reached)
         relatives = family(run.pid)
