@@ -16,7 +16,7 @@ from lrrg.pipelines.finetune.data import Example
 from lrrg.pipelines.finetune.loader import Loader
 from lrrg.pipelines.finetune.samplers import Draw, Sampler
 from lrrg.pipelines.finetune.trainer import Fitted, fit
-from lrrg.pipelines.generate.question import Question
+from lrrg.pipelines.question import Question
 from lrrg.tests import tiny_qwen
 from torch.utils.data import DataLoader, Dataset
 

@@ -14,7 +14,7 @@ from ...benchmark.phantom import View, phantom
 from ...benchmark.phantom_findings import FINDINGS, Finding
 from ...benchmark.reports import report
 from ...benchmark.spec import Spec
-from ..generate.question import CONTEXT
+from ..question import CONTEXT
 from ..splits.export import Materialised, export
 from ..view import Advance
 from .mirror import mapping

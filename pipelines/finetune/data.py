@@ -12,8 +12,8 @@ from ... import prompts
 from ...benchmark.degrade import degrade
 from ...benchmark.ladder import Ladder, read_ladder
 from ..errors import SettingsError
-from ..generate.question import Question, ask
 from ..generate.shown import decoded
+from ..question import Question, ask
 from ..settings import ReadSettings
 from ..splits.files import read_materials
 from .config import Config

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import SettingsError
-from ..generate.question import Question
+from ..question import Question
 from .objective import IGNORED
 from .pixels import Grey, patches, resized
 from .tokenizer import END_OF_TURN, IMAGE

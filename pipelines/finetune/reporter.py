@@ -11,7 +11,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ..generate.predictions import Written
 from ..generate.prepared import Prepared
-from ..generate.question import Question
+from ..question import Question
 from .flat import flatten_patch_embedding
 from .processor import Asked, Processor
 from .train import spare_threads

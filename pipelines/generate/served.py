@@ -13,10 +13,10 @@ from ...agent.client import Client
 from ...agent.faults import JudgeReplyError
 from ...agent.server import Identity, Limits
 from ..finetune.pixels import Grey
+from ..question import Question
 from ..settings import Settings
 from .predictions import Written
 from .prepared import Prepared
-from .question import Question
 
 
 def is_url(model: str) -> bool:

@@ -12,13 +12,13 @@ from ... import prompts
 from ..engines.outcome import Outcome, stoppable
 from ..errors import SettingsError
 from ..extras import require
+from ..question import Question, ask
 from ..serving.models import resolve
 from ..settings import Settings
 from ..splits.files import Materials, read_materials
 from ..view import Advance
 from .predictions import Predictions, Written
 from .prepared import Making, Prepared, prepared
-from .question import Question, ask
 from .served import Servers, is_url
 
 MERGED = "merged"

@@ -16,7 +16,7 @@ from ...benchmark.cases import Case
 from ...benchmark.ladder import Ladder
 from ...benchmark.spec import Spec
 from ..errors import SettingsError
-from ..generate.question import CONTEXT, PROMPT, ask
+from ..question import CONTEXT, PROMPT, ask
 from ..store import write_parquet
 
 FORMATS = ("parquet", "r2gen", "sharegpt")

@@ -19,7 +19,7 @@ from lrrg.pipelines.finetune.pixels import fitted, patches, resized
 from lrrg.pipelines.finetune.processor import Processor
 from lrrg.pipelines.finetune.samplers import Sampler
 from lrrg.pipelines.finetune.tokenizer import IMAGE, train_tokenizer
-from lrrg.pipelines.generate.question import Question
+from lrrg.pipelines.question import Question
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.tests.reported import film, reported, small
 from lrrg.tools.image import decode

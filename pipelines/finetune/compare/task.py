@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ....benchmark.cases import Case
-from ...generate.question import Question
+from ...question import Question
 from ..pixels import patches, resized
 from ..processor import Asked, Batch, Processor
 from .config import Comparison, Law, RowSection

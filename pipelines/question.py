@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ... import prompts
+from .. import prompts
 
 PROMPT = "report.v3"
 CONTEXT = ("indication", "history", "technique", "comparison")
