@@ -53,7 +53,8 @@ class Stuck:
         self.put_back()
         for pipe in self.pipes:
             for each in holders(os.fstat(pipe)):
-                each.kill()
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
 
     def put_back(self) -> None:
         """Put the films back, for whoever opens them from now on."""
