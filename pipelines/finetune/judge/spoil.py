@@ -9,10 +9,11 @@ severe.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ....agent.state import ASPECTS
 from ....benchmark.degrade import apply
@@ -40,6 +41,7 @@ DEFECTS_SHARES = (0.4, 0.35, 0.25)
 """Of spoiled films, shares with one, two and three spoiled aspects."""
 
 Grades = dict[str, int]
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 class Spoiled(NamedTuple):
@@ -154,7 +156,7 @@ def _as_consoles_show(open_: Grey, shut: Grey, rng: np.random.Generator) -> Grey
     return np.asarray(cv2.convertScaleAbs(open_ + share * (shade - open_)), np.uint8)
 
 
-def central(grey: Grey) -> Grey:
+def central(grey: NDArray[Kind]) -> NDArray[Kind]:
     """The middle four fifths of a film each way, every third pixel: what exposure is graded on."""
     height, width = grey.shape
     return grey[height // 10 : -(height // 10) : 3, width // 10 : -(width // 10) : 3]
