@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lrrg.agent.state import Reading, Verdict
-from lrrg.pipelines.annotate.recipe import begin_run, build_recipe
+from lrrg.pipelines.recipe import begin_run, build_recipe
 from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.store import Store
 from lrrg.tools import TOOLS

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrrg.agent.policy import Policy
 from lrrg.agent.state import ASPECTS, Reading, Verdict
-from lrrg.pipelines.annotate.recipe import Recipe, build_recipe
+from lrrg.pipelines.recipe import Recipe, build_recipe
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.store import Store
 from lrrg.tools import Tool

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..catalog.sections import sections
 from ..places import Location, ObjectPath, below, read_each
 from ..records import ReportRow
 from .base import DatasetError
+from .sections import sections
 
 ZIP = "mimic-cxr-reports.zip"
 _NAME = re.compile(r"(?:.*/)?s(\d{8})\.txt")

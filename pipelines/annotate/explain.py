@@ -12,11 +12,11 @@ from ...agent.policy import Policy, Transform, load
 from ...agent.scores import Score
 from ...agent.state import Assessment, Failure, ImageRef, Judgement, Reading, Verdict
 from ...tools import TOOLS
+from ..engines.judging import Warn, identify, left_out, open_agent
+from ..engines.worker import Found, ToolError, Work, answer
 from ..errors import SettingsError
 from ..places import Location
 from ..settings import Settings
-from .judging import Warn, identify, left_out, open_agent
-from .worker import Found, ToolError, Work, answer
 
 BACK: Mapping[Transform, Callable[[float], float]] = {"identity": float, "log": math.exp, "log1p": math.expm1}
 """From a policy's scale back to a measure's own unit."""

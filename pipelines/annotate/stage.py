@@ -17,16 +17,16 @@ from ...tools import TOOLS
 from ...tools.image import READER_VERSION
 from ..engines import Advance, Engine, Job, Outcome, Work
 from ..engines.head import own_ray
+from ..engines.judging import Warn, fitted, identify, left_out
 from ..engines.local import Local
 from ..engines.outcome import stoppable
 from ..errors import SettingsError
 from ..extras import require
 from ..places import refuse_gone
+from ..recipe import Recipe, Run, begin_run, build_recipe
 from ..settings import Settings
 from ..storage import admit
 from ..store import Pending, ShardWriter, Store, shard_files
-from .judging import Warn, fitted, identify, left_out
-from .recipe import Recipe, Run, begin_run, build_recipe
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Record = Store | ShardWriter

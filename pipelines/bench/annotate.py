@@ -24,10 +24,10 @@ from ...benchmark.mimic import mimic_jpeg
 from ...benchmark.phantom import phantom
 from ...tools import TOOLS, measure
 from ...tools.fingerprint import fingerprint
-from ..annotate.recipe import begin_run
 from ..annotate.stage import recipe_of
-from ..annotate.worker import opened, settle
+from ..engines.worker import opened, settle
 from ..errors import SettingsError
+from ..recipe import begin_run
 from ..records import CatalogRow
 from ..settings import ReadSettings, Settings
 from ..store import Store

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from ...agent.policy import load
-from ..annotate.recipe import begin_run
 from ..annotate.stage import STORE_MEMORY, recipe_of
+from ..recipe import begin_run
 from ..records import CatalogRow
 from ..scale.plan import SHARD_IMAGES
 from ..settings import Settings

@@ -20,8 +20,8 @@ from ...agent.policy import load
 from ...agent.state import ASPECTS, ImageRef, Verdict
 from ...benchmark.mimic import mimic_jpeg
 from ...benchmark.phantom import phantom
-from ..annotate.judging import Agent, identify, open_agent, under_way
-from ..annotate.pool import Pool
+from ..engines.judging import Agent, identify, open_agent, under_way
+from ..engines.pool import Pool
 from ..engines.unit import LANES_PER_WORKER
 from ..errors import SettingsError
 from ..settings import Settings

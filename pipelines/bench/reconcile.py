@@ -26,9 +26,9 @@ from ...benchmark.degrade import degrade
 from ...benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...benchmark.mimic import as_mimic
 from ...benchmark.statistics import Interval, cluster_bootstrap
-from ..annotate.inspecting import remeasure
-from ..annotate.judging import Agent, open_agent
-from ..annotate.pool import Pool
+from ..engines.inspecting import remeasure
+from ..engines.judging import Agent, open_agent
+from ..engines.pool import Pool
 from ..errors import SettingsError
 from ..examples import bases, read_film
 from ..films import LabelledFilm, labelled_films

@@ -17,15 +17,15 @@ from typing import NamedTuple
 
 from ...agent.policy import load
 from ...agent.state import ImageRef, Verdict
-from ..annotate.pool import Pool
-from ..annotate.recipe import begin_run
 from ..annotate.stage import recipe_of
-from ..annotate.worker import read
 from ..engines.batch import Batch
 from ..engines.outcome import Outcome
+from ..engines.pool import Pool
 from ..engines.task import finish
 from ..engines.unit import Job, run_shard
+from ..engines.worker import read
 from ..errors import SettingsError
+from ..recipe import begin_run
 from ..records import CatalogRow
 from ..scale.parts import Parts
 from ..scale.simulate import Forecast, Hardware, cluster_run, local_run

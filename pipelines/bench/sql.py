@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from ..annotate.recipe import Recipe
+from ..recipe import Recipe
 from ..store import Store
 
 IMAGES = 377_110

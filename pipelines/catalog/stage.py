@@ -9,10 +9,10 @@ from typing import Any
 
 from ..adapters import ADAPTERS, Adapter, Dataset, DatasetError
 from ..adapters.base import Found
+from ..adapters.sections import reading
 from ..places import Location
 from ..records import ReportRow
 from ..store import Store, discard
-from .sections import reading
 
 _IN_TWO_FOLDERS = """
 SELECT count(*), min(study_id) FROM (

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...benchmark.spec import Spec
 from ..annotate.explain import explain
-from ..annotate.judging import identify
 from ..annotate.stage import Order, annotate
 from ..catalog.stage import catalog
+from ..engines.judging import identify
 from ..report.card import write_card
 from ..report.group import write_report
 from ..serving import served

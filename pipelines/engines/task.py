@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from ...agent.state import ImageRef, Reading
 from ...tools import TOOLS
 from ...tools.image import READER_VERSION
-from ..annotate.recipe import build_recipe, versions
 from ..errors import ClusterError
+from ..recipe import build_recipe, versions
 from ..store import ShardWriter
 from .batch import Batch
 from .outcome import Outcome, stoppable

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from ...agent.policy import Policy
 from ...agent.state import ImageRef, Reading, Verdict
-from ..annotate.judging import open_agent, under_way
-from ..annotate.pool import Pool
-from ..annotate.recipe import Recipe, Run
 from ..places import refuse_gone
+from ..recipe import Recipe, Run
 from ..settings import Settings
 from .batch import Batch
+from .judging import open_agent, under_way
 from .outcome import Outcome, nothing_to_drop
+from .pool import Pool
 
 Decide = Callable[[ImageRef, Reading | None], Awaitable[Verdict]]
 Work = Iterator[tuple[ImageRef, Reading | None]]

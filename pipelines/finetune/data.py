@@ -12,12 +12,12 @@ from ... import prompts
 from ...benchmark.degrade import degrade
 from ...benchmark.ladder import Ladder, read_ladder
 from ..errors import SettingsError
-from ..generate.shown import decoded
+from ..pixels import Grey, reduced
 from ..question import Question, ask
 from ..settings import ReadSettings
+from ..shown import decoded
 from ..splits.files import read_materials
 from .config import Config
-from .pixels import Grey, reduced
 
 Regime = Literal["high", "low"]
 

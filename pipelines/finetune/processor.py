@@ -9,9 +9,9 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import SettingsError
+from ..pixels import Grey, patches, resized
 from ..question import Question
 from .objective import IGNORED
-from .pixels import Grey, patches, resized
 from .tokenizer import END_OF_TURN, IMAGE
 
 Batch = dict[str, torch.Tensor]

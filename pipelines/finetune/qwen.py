@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from .pixels import FRAMES, MERGE, PATCH
+from ..pixels import FRAMES, MERGE, PATCH
 from .tokenizer import END_OF_TEXT, END_OF_TURN, IMAGE, VIDEO, VISION_END, VISION_START
 
 HEAD = 32

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from ..finetune.pixels import Grey, resized
+from ..pixels import Grey, resized
 from ..settings import ReadSettings
-from .shown import decoded, spoilt
+from ..shown import decoded, spoilt
 
 CHUNK = 16
 """Cases of one film that are made at once: decoding it is shared, and no answer is too large to be handed over."""

@@ -12,7 +12,7 @@ import cv2
 from ...agent.client import Client
 from ...agent.faults import JudgeReplyError
 from ...agent.server import Identity, Limits
-from ..finetune.pixels import Grey
+from ..pixels import Grey
 from ..question import Question
 from ..settings import Settings
 from .predictions import Written

@@ -153,7 +153,7 @@ def _in_process(folder: Path, settings: Settings, options: Options) -> Writer:
     whole = folder / MERGED if (folder / MERGED).is_dir() else folder
     if not (whole / "preprocessor_config.json").is_file():
         raise SettingsError(f"{folder}: no model; name a folder that lrrg finetune wrote, or the URL of a server")
-    from ..finetune.reporter import Reporter
+    from .reporter import Reporter
 
     reporter = Reporter(whole, options.max_pixels)
     name = whole.resolve().parent.name if whole.name == MERGED else whole.resolve().name

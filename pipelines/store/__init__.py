@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...agent.state import Reading, Verdict
 from ...benchmark.cases import Case
-from ..annotate.recipe import Recipe, Run
 from ..errors import StoreError
 from ..places import Location
+from ..recipe import Recipe, Run
 from ..records import CatalogRow, LabelRow, ReadRow, ReportRow
 from . import benchmark, catalog, reads, runs, shards, verdicts
 from .benchmark import read_parquet, write_parquet

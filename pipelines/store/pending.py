@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from ...agent.forms import Request
 from ...agent.state import ImageRef, Reading, Recalled, Step
-from ..annotate.recipe import Recipe, canonical
 from ..errors import StoreError
+from ..recipe import Recipe, canonical
 
 PAGE = 1024
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from ..annotate.recipe import Recipe, Run, canonical
+from ..recipe import Recipe, Run, canonical
 from .connection import transaction
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import duckdb
 
 from ...agent.state import Verdict
-from ..annotate.recipe import Recipe, Run, canonical
 from ..errors import StoreError
+from ..recipe import Recipe, Run, canonical
 from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
 from .pending import VERDICTS
 from .runs import end_run, register_recipe, start_run

@@ -13,9 +13,9 @@ from lrrg.agent.client import Client
 from lrrg.agent.forms import Detail, Grades, Request, Turn
 from lrrg.agent.state import ASPECTS
 from lrrg.pipelines import settings
-from lrrg.pipelines.annotate import judging
 from lrrg.pipelines.annotate.explain import explain
 from lrrg.pipelines.annotate.stage import Order, annotate
+from lrrg.pipelines.engines import judging
 from lrrg.pipelines.serving.models import COMPACT
 from lrrg.prompts import load
 from lrrg.tests.project import Project, start_project, write_films

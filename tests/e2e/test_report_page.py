@@ -12,9 +12,9 @@ from lrrg.agent.forms import Detail
 from lrrg.agent.policy import Policy, assess, load
 from lrrg.agent.state import ASPECTS, Judgement, Ruling, Step, Verdict
 from lrrg.pipelines import settings
-from lrrg.pipelines.annotate.recipe import begin_run
 from lrrg.pipelines.annotate.stage import recipe_of
 from lrrg.pipelines.bench import sql as bench_sql
+from lrrg.pipelines.recipe import begin_run
 from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.report.group import write_report
 from lrrg.pipelines.review.agreement import agreement

@@ -15,7 +15,7 @@ ANSWER = """
 import sys
 sys.modules["imagecodecs"] = None
 from lrrg.pipelines.settings import load
-from lrrg.pipelines.annotate.worker import answer, read
+from lrrg.pipelines.engines.worker import answer, read
 found = answer(sys.argv[1], load().read, read)
 print(found.status, found.code, "lrrg[dicom]" in found.detail)
 """

@@ -15,10 +15,10 @@ from lrrg.pipelines.finetune.config import Config, parse, read_config
 from lrrg.pipelines.finetune.data import Example, Films, read_corpus
 from lrrg.pipelines.finetune.loader import loader, validation
 from lrrg.pipelines.finetune.objective import IGNORED
-from lrrg.pipelines.finetune.pixels import fitted, patches, resized
 from lrrg.pipelines.finetune.processor import Processor
 from lrrg.pipelines.finetune.samplers import Sampler
 from lrrg.pipelines.finetune.tokenizer import IMAGE, train_tokenizer
+from lrrg.pipelines.pixels import fitted, patches, resized
 from lrrg.pipelines.question import Question
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.tests.reported import film, reported, small

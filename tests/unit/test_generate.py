@@ -18,10 +18,10 @@ from lrrg.benchmark.cases import aligned
 from lrrg.benchmark.degrade import degrade
 from lrrg.pipelines import settings
 from lrrg.pipelines.errors import SettingsError
-from lrrg.pipelines.finetune.pixels import resized
 from lrrg.pipelines.finetune.train import train
 from lrrg.pipelines.generate.predictions import Predictions
 from lrrg.pipelines.generate.stage import Generated, Options, generate
+from lrrg.pipelines.pixels import resized
 from lrrg.pipelines.score.stage import Options as ScoreOptions
 from lrrg.pipelines.score.stage import read_benchmark, read_predictions, score
 from lrrg.tests.reported import reported, small

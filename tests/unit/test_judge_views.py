@@ -10,7 +10,7 @@ import pytest
 from lrrg.agent import graph
 from lrrg.agent.policy import Policy, assess
 from lrrg.agent.state import ASPECTS, Assessment, ImageRef, Verdict
-from lrrg.pipelines.annotate.recipe import begin_run, build_recipe
+from lrrg.pipelines.recipe import begin_run, build_recipe
 from lrrg.pipelines.report import facts
 from lrrg.pipelines.store import ShardWriter, Store
 from lrrg.tests import stored

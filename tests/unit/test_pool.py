@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 from lrrg.agent.state import Failure, ImageRef, Reading
-from lrrg.pipelines.annotate import worker
-from lrrg.pipelines.annotate.pool import Pool
+from lrrg.pipelines.engines import worker
+from lrrg.pipelines.engines.pool import Pool
 from lrrg.pipelines.errors import PoolError
 from lrrg.pipelines.settings import ReadSettings
 
@@ -184,7 +184,7 @@ def test_workers_leave_the_main_module_alone(tmp_path: Path):
     script.write_text(f"""
 import asyncio
 from pathlib import Path
-from lrrg.pipelines.annotate.pool import Pool
+from lrrg.pipelines.engines.pool import Pool
 from lrrg.pipelines.settings import ReadSettings
 
 with open({str(imported)!r}, "a") as file:

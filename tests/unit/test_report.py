@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lrrg.agent.state import Verdict
-from lrrg.pipelines.annotate.recipe import begin_run
 from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.recipe import begin_run
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.report import rows as report_rows
 from lrrg.pipelines.report.against import beyond_usual

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lrrg.benchmark.readers import FEWEST, area, calibration, detection, fit_cut, kappa
-from lrrg.pipelines.annotate.recipe import begin_run
+from lrrg.pipelines.recipe import begin_run
 from lrrg.pipelines.report.trust import trust
 from lrrg.pipelines.review.agreement import agreement
 from lrrg.pipelines.review.opinions import ReviewError, import_reads

@@ -1,8 +1,8 @@
 """Sectioning of reports: the published rules, one quirk a test."""
 
 import pytest
-from lrrg.pipelines.catalog.sections import reading, section_name, sections
-from lrrg.pipelines.catalog.sections_by_hand import MISPLACED, SLICES
+from lrrg.pipelines.adapters.sections import reading, section_name, sections
+from lrrg.pipelines.adapters.sections_by_hand import MISPLACED, SLICES
 
 TITLE = "                                 FINAL REPORT\n"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from lrrg.agent.state import Verdict
-from lrrg.pipelines.annotate.recipe import Run, begin_run
 from lrrg.pipelines.errors import StoreError
+from lrrg.pipelines.recipe import Run, begin_run
 from lrrg.pipelines.store import ShardWriter, Store, shards
 from lrrg.tests import stored
 from lrrg.tests.stored import IDS, RECIPE, pending_ids, rows, table

@@ -18,8 +18,8 @@ from lrrg.pipelines import places, settings, storage
 from lrrg.pipelines.adapters import DatasetError, mimic
 from lrrg.pipelines.adapters.base import Dataset
 from lrrg.pipelines.annotate.stage import Order, annotate
-from lrrg.pipelines.annotate.worker import answer, read
 from lrrg.pipelines.catalog.stage import adapter_of, catalog
+from lrrg.pipelines.engines.worker import answer, read
 from lrrg.pipelines.places import Listing, ObjectPath, location
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.settings import ReadSettings

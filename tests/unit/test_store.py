@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from lrrg.agent.state import ImageRef, Verdict
-from lrrg.pipelines.annotate.recipe import build_recipe
 from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.recipe import build_recipe
 from lrrg.pipelines.records import CatalogRow, LabelRow, ReportRow
 from lrrg.pipelines.store import Store
 from lrrg.tests import stored

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.annotate.recipe import begin_run
+from lrrg.pipelines.recipe import begin_run
 from lrrg.pipelines.store import ShardWriter, Store
 from lrrg.tests import stored
 from lrrg.tests.stored import RECIPE, rows, table

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from lrrg.agent.policy import Policy, assess, load
 from lrrg.agent.state import ASPECTS, Verdict
-from lrrg.pipelines.annotate.recipe import Recipe, begin_run
 from lrrg.pipelines.annotate.stage import recipe_of
+from lrrg.pipelines.recipe import Recipe, begin_run
 from lrrg.pipelines.records import CatalogRow, ReportRow
 from lrrg.pipelines.status import status
 from lrrg.pipelines.store import Store

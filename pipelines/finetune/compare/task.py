@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ....benchmark.cases import Case
+from ...pixels import patches, resized
 from ...question import Question
-from ..pixels import patches, resized
 from ..processor import Asked, Batch, Processor
 from .config import Comparison, Law, RowSection
 from .films import Films, Grey, ladder, spoil

@@ -16,7 +16,7 @@ from ....agent.server import Limits
 from ....agent.state import ASPECTS, Failure, ImageRef, Reading, State
 from ....prompts import load
 from ....tools.film import Grey
-from ...annotate.inspecting import Cut, read_and_look
+from ...engines.inspecting import Cut, read_and_look
 from ...films import labelled_films
 from ...serving.models import COMPACT
 from ...settings import Settings

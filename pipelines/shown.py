@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmark.degrade import degrade
-from ...tools.image import ImageError, decode
-from ..errors import SettingsError
-from ..settings import ReadSettings
-from ..storage import read_bytes
+from ..benchmark.degrade import degrade
+from ..tools.image import ImageError, decode
+from .errors import SettingsError
+from .settings import ReadSettings
+from .storage import read_bytes
 
 Grey = NDArray[np.uint8]
 

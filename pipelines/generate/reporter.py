@@ -9,12 +9,12 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.utils.logging import disable_progress_bar
 
-from ..generate.predictions import Written
-from ..generate.prepared import Prepared
+from ..finetune.flat import flatten_patch_embedding
+from ..finetune.processor import Asked, Processor
+from ..finetune.train import spare_threads
 from ..question import Question
-from .flat import flatten_patch_embedding
-from .processor import Asked, Processor
-from .train import spare_threads
+from .predictions import Written
+from .prepared import Prepared
 
 
 class Reporter:

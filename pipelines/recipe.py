@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...tools import Tool
+    from ..tools import Tool
 
 RECIPE_FORMAT = 1
 PACKAGES = ("lrrg", "duckdb", "langgraph", "numpy", "opencv-python-headless", "pillow", "pydicom", "scikit-image")
