@@ -280,7 +280,7 @@ def test_files_on_disk_load_no_library_of_object_stores(tmp_path: Path):
         "import sys; from typer.testing import CliRunner; from lrrg.pipelines.cli import app;"
         f"done = CliRunner().invoke(app, ['catalog', {str(tmp_path / 'films')!r}, '--db', {str(tmp_path / 'db')!r}]);"
         "assert done.exit_code == 0, done.output;"
-        "from lrrg.pipelines.annotate import worker;"
+        "from lrrg.pipelines.engines import worker;"
         "print([m for m in sys.modules if m.partition('.')[0] in ('fsspec', 's3fs', 'botocore', 'aiohttp')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
