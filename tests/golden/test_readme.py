@@ -1,4 +1,4 @@
-"""The README's generated parts are what the code says today."""
+"""The generated parts of the README and of the page on measures are what the code says today."""
 
 import re
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from lrrg.tools import TOOLS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def with_block(name: str, content: str) -> str:
-    """The README with one generated block replaced."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def with_block(page: str, name: str, content: str) -> str:
+    """The page with one generated block replaced."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     block = f"<!-- {name} -->\n{content}\n<!-- /{name} -->"
     return re.sub(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _: block, text, flags=re.DOTALL)
 
@@ -34,12 +34,13 @@ def test_the_graph_is_the_agents_own(golden: Callable[[str, str], None]):
 
     judged = judging(Scripted(grades()))
     drawn = graph.mermaid(graph.build(measure, load(settings.load().agent.policy), judged))
-    golden("README.md", with_block("graph", f"```mermaid\n{drawn.strip()}\n```"))
+    golden("README.md", with_block("README.md", "graph", f"```mermaid\n{drawn.strip()}\n```"))
 
 
 def test_every_tool_is_listed(golden: Callable[[str, str], None]):
     rows = [(f"`{each.name}`", each.summary, each.unit, each.better) for each in TOOLS]
-    golden("README.md", with_block("tools", table(("measure", "what it measures", "unit", "better"), rows)))
+    page = "docs/measures.md"
+    golden(page, with_block(page, "tools", table(("measure", "what it measures", "unit", "better"), rows)))
 
 
 @pytest.mark.slow
@@ -53,7 +54,7 @@ def test_the_demo_still_gives_what_the_readme_shows(tmp_path: Path, golden: Call
         "clean films, any; `mild`: of those with severity 2 or 3, `strong`: 4 or 5):",
         table(("known defect", "films", "flagged", "mild", "strong", "high", "borderline", "low"), confusion),
     ]
-    golden("README.md", with_block("demo", "\n\n".join(parts)))
+    golden("README.md", with_block("README.md", "demo", "\n\n".join(parts)))
 
 
 def test_every_page_is_reached_and_every_link_leads_somewhere():
