@@ -6,9 +6,10 @@ from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
-from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, grainy, tone_curve, vary
+from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, draw_cut, grainy, tone_curve, trimmed, vary
+from lrrg.pipelines.finetune.judge.own import Cut
 from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
-from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, make_training, make_views, read_views
+from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, exported, make_training, make_views, read_views
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
 from lrrg.tools.looks import looks
@@ -109,7 +110,37 @@ def test_air_beside_the_patient_is_no_blade():
     film = np.add.outer(np.linspace(0, 60, 512), np.linspace(120, 190, 512)).astype(np.uint8)
     film[:, :60] = np.linspace(0, 70, 512, dtype=np.uint8)[:, None]
     assert max(Film(film).field.depths) > 0
-    assert own.shutter_grade(Film(film)) == 0
+    assert own.shutter_grade(own.outsides(Film(film))) == 0
+
+
+def test_an_export_has_the_blades_that_its_film_had_however_it_is_processed(films):
+    """Balanced or toned anew, a blade is no more of one tone, but there it is."""
+    shut = films[0].grey.copy()
+    shut[:, : round(0.04 * shut.shape[1])] = 0
+    film = films[0]._replace(grey=shut, grades=bases.known(shut, "good"))
+    assert film.grades["collimation"] == 1
+    uncut = [seed for seed in range(16) if not any(draw_cut(np.random.default_rng(seed)))]
+    exports = [exported(film, np.random.default_rng(seed)) for seed in uncut]
+    assert {each.grades["collimation"] for each in exports} == {1}
+    assert {bases.known(each.grey, "good")["collimation"] for each in exports} > {1}
+
+
+@pytest.mark.parametrize(
+    ("side", "part", "grade"),
+    [("right", 0.0, 2), ("right", 0.03, 1), ("right", 0.06, UNKNOWN), ("right", 0.09, 0), ("left", 0.05, 2)],
+)
+def test_what_is_cut_off_a_film_goes_from_its_blades(chest, side, part, grade):
+    shut = chest.copy()
+    shut[:, -round(0.08 * chest.shape[1]) :] = 0
+    cut = Cut(0.0, 0.0, 0.0, 0.0)._replace(**{side: part})
+    assert own.shutter_grade(own.cut_outsides(own.outsides(Film(shut)), cut)) == grade
+    assert trimmed(shut, cut).shape == (chest.shape[0], chest.shape[1] - round(part * chest.shape[1]))
+
+
+def test_nobody_knows_which_of_its_blades_a_turned_film_still_shows(chest):
+    tilt = {"positioning": ("tilt", 2)}
+    assert spoil.spoil(chest, CLEAN, tilt, rng()).grades["collimation"] == 0
+    assert spoil.spoil(chest, CLEAN | {"collimation": 2}, tilt, rng()).grades["collimation"] == UNKNOWN
 
 
 def test_equalisation_hides_flat_contrast_and_nothing_else(films):

@@ -14,7 +14,7 @@ from ...errors import SettingsError
 from ...examples import read_film
 from ...films import LabelledFilm, labelled_films
 from ...settings import ReadSettings
-from .own import contrast_grade, noise_grade, shutter_grade
+from .own import contrast_grade, noise_grade, outsides, shutter_grade
 from .spoil import NONE, UNKNOWN, Grades
 
 Part = Literal["train", "validate"]
@@ -74,7 +74,7 @@ def known(grey: Grey, label: str) -> Grades:
         "noise": noise_grade(film),
         "blur": UNKNOWN if label == "low" else NONE,
         "exposure": contrast_grade(grey),
-        "collimation": shutter_grade(film),
+        "collimation": shutter_grade(outsides(film)),
         "positioning": NONE if label == "good" else UNKNOWN,
         "artifact": NONE if label == "good" else UNKNOWN,
     }

@@ -2,7 +2,7 @@
 
 A judge that saw the films of a few hospitals takes their processing for quality. So before a film is spoiled, its
 margins, proportions, native scale, dose, balance of broad and fine structures, tone curve, edge enhancement and
-compression are drawn anew. Its noise, contrast and blades are measured after that (`bases.known`), not before.
+compression are drawn anew. Its noise and contrast are measured after that, its blades before (`views.exported`).
 """
 
 import cv2
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ....benchmark.degrade import apply
 from ....tools.film import Grey
+from .own import Cut
 from .spoil import SPREAD, central, shown, value
 
 SCALES = (512, 1024)
@@ -39,9 +40,22 @@ QUALITY = (85, 98)
 WAYS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 
 
+def draw_cut(rng: np.random.Generator) -> Cut:
+    """How much another export leaves out of each side: nothing in half of them."""
+    top, bottom, left, right = rng.uniform(0, TRIM, 4) if rng.random() < 0.5 else np.zeros(4)
+    return Cut(top, right, bottom, left)
+
+
+def trimmed(grey: Grey, cut: Cut) -> Grey:
+    """The film without what is cut off its sides."""
+    height, width = grey.shape
+    rows = slice(round(cut.top * height), round((1 - cut.bottom) * height))
+    return grey[rows, round(cut.left * width) : round((1 - cut.right) * width)]
+
+
 def vary(grey: Grey, rng: np.random.Generator) -> Grey:
-    """Another export of a film, never enlarged; what a reader said of it holds for this one too."""
-    grey = _rescaled(_trimmed(grey, rng) if rng.random() < 0.5 else grey, rng)
+    """Another export of a film that was cut, never enlarged; what a reader said of it holds for this one too."""
+    grey = _rescaled(grey, rng)
     if rng.random() < 0.5:
         grey = grey[:, ::-1]
     grey = np.ascontiguousarray(grey)
@@ -56,12 +70,6 @@ def vary(grey: Grey, rng: np.random.Generator) -> Grey:
     if rng.random() < 0.4:
         grey = _enhanced(grey, rng)
     return _compressed(grey, rng) if rng.random() < 0.25 else grey
-
-
-def _trimmed(grey: Grey, rng: np.random.Generator) -> Grey:
-    height, width = grey.shape
-    top, bottom, left, right = rng.uniform(0, TRIM, 4)
-    return grey[round(top * height) : round((1 - bottom) * height), round(left * width) : round((1 - right) * width)]
 
 
 def _rescaled(grey: Grey, rng: np.random.Generator) -> Grey:

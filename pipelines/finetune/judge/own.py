@@ -6,6 +6,8 @@ unknown. The bounds were set on the half of the patients that parameters come fr
 """
 
 from bisect import bisect
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -66,26 +68,58 @@ def contrast_grade(grey: Grey) -> int:
     return (3, 2, 1, UNKNOWN, NONE)[bisect(FLAT, grey_range(grey))]
 
 
-def shutter_grade(film: Film) -> int:
-    """Grade of the deepest blade.
+class Cut(NamedTuple):
+    """Parts of a film's height or width that are cut off its sides."""
+
+    top: float
+    right: float
+    bottom: float
+    left: float
+
+
+class Outside(NamedTuple):
+    """What lies outside the field along one side of a film, as depths in fractions of that side."""
+
+    blade: float
+    """Of a shutter blade; none where it is not above 0."""
+    doubt: float
+    """Of what may be one."""
+
+
+def outsides(film: Film) -> list[Outside]:
+    """What lies outside the field at the top, right, bottom and left of a film.
 
     A blade is an edge that the field finder sees and whose outside is one tone, all the way to the edge of the film.
     An edge with something else outside is the patient's, and the air beside a child is the usual one; nearly uniform
     outsides and uniform margins without an edge leave it open.
     """
-    blades, doubtful = [], False
-    for side, depth in enumerate(film.field.depths):
-        turned = np.rot90(film.view256, side)  # top, right, bottom, left
-        margin = _margin(turned)
-        strip = turned[: max(2, round(0.8 * depth * len(turned)))]
-        tone = float(np.median(strip))
-        uniform = float((cv2.absdiff(np.ascontiguousarray(strip), np.full(strip.shape, tone, np.uint8)) <= TONE).mean())
-        if depth > 0 and (margin >= STRAIGHT * depth or (tone >= BRIGHT and uniform >= BRIGHT_LIKELY)):
-            blades.append(depth)
-        doubtful |= margin >= BARE or (depth > 0 and uniform >= LIKELY)
-    if blades:
-        return (UNKNOWN, 1, 2, 3)[bisect(BLADE, max(blades))]
-    return UNKNOWN if doubtful else NONE
+    return [_outside(np.rot90(film.view256, side), depth) for side, depth in enumerate(film.field.depths)]
+
+
+def _outside(turned: Grey, depth: float) -> Outside:
+    """What lies outside at the top, where the field begins at `depth`."""
+    margin = _margin(turned)
+    strip = turned[: max(2, round(0.8 * depth * len(turned)))]
+    tone = float(np.median(strip))
+    uniform = float((cv2.absdiff(np.ascontiguousarray(strip), np.full(strip.shape, tone, np.uint8)) <= TONE).mean())
+    blade = depth > 0 and (margin >= STRAIGHT * depth or (tone >= BRIGHT and uniform >= BRIGHT_LIKELY))
+    return Outside(depth if blade else 0.0, max(margin, depth if uniform >= LIKELY else 0.0))
+
+
+def cut_outsides(sides: Sequence[Outside], cut: Cut) -> list[Outside]:
+    """What still lies outside the field once `cut` of each side is gone."""
+    left = (1 - cut.top - cut.bottom, 1 - cut.left - cut.right) * 2
+    return [
+        Outside(*((depth - part) / rest for depth in side)) for side, part, rest in zip(sides, cut, left, strict=True)
+    ]
+
+
+def shutter_grade(sides: Sequence[Outside]) -> int:
+    """Grade of the deepest blade; unknown where it is shallow, or where something else may be a blade."""
+    deepest = max(side.blade for side in sides)
+    if deepest >= BLADE[0]:
+        return bisect(BLADE, deepest)
+    return UNKNOWN if max(deepest, *(side.doubt for side in sides)) >= BARE else NONE
 
 
 def _margin(turned: Grey) -> float:

@@ -98,6 +98,7 @@ def spoil(
         spread: how far parameters may lie from their grade's, in ladder steps; with none, every defect is the
             ladder's own.
     """
+    known = _turned_known(known, plan)
     grades = dict(known)
     grey = clean
     if "blur" not in plan and rng.random() < INVISIBLE_SHARE:
@@ -106,6 +107,12 @@ def spoil(
         grey = _apply(grey, defect, grade, rng, spread)
         grades[aspect] = UNKNOWN if known[aspect] == UNKNOWN else max(grade, known[aspect])
     return Spoiled(grey, grades, tuple(defect for defect, _ in plan.values()))
+
+
+def _turned_known(known: Grades, plan: Mapping[str, tuple[str, int]]) -> Grades:
+    """Grades of the film once it is turned: its own blades may have left the picture."""
+    turned = plan.get("positioning", ("", NONE))[0] == "tilt" and known["collimation"] != NONE
+    return {**known, "collimation": UNKNOWN} if turned else known
 
 
 def _turn(aspect: str, defect: str) -> int:

@@ -16,7 +16,8 @@ from ....tools.film import Domain, Film
 from ....tools.looks import REGIONS, looks, region
 from ...view import Advance
 from .bases import Base, known
-from .exports import vary
+from .exports import draw_cut, trimmed, vary
+from .own import cut_outsides, outsides, shutter_grade
 from .spoil import NONE, SATURATING, UNKNOWN, Grades, Spoiled, draw, spoil
 
 DOMAINS: tuple[Domain, Domain] = ("presentation", "equalised")
@@ -141,6 +142,11 @@ def _grades(rows: Sequence[Row]) -> NDArray[np.int8]:
 
 
 def exported(film: Base, rng: np.random.Generator) -> Base:
-    """Another export of a film, whose noise, contrast and blades are not those of the first."""
-    grey = vary(film.grey, rng)
-    return film._replace(grey=grey, grades=known(grey, film.label))
+    """Another export of a film: its noise and contrast are measured anew, its blades are the film's that were left.
+
+    Blades are measured on the film, because processing bends their tone until no measure tells them from anatomy.
+    """
+    cut = draw_cut(rng)
+    grey = vary(trimmed(film.grey, cut), rng)
+    blades = shutter_grade(cut_outsides(outsides(Film(film.grey)), cut))
+    return film._replace(grey=grey, grades=known(grey, film.label) | {"collimation": blades})
