@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from .cases import Case, Cell
 from .corpus import Corpus
 from .metrics import Metric
-from .resample import by_patient, draw, interval
+from .resample import by_patient, draw
 from .score import Row, as_fraction, patient_order
+from .statistics import interval
 
 Weights = NDArray[np.float64]
 RIDGE = 1e-3
 """On standardised covariates: keeps the propensity finite where one separates the regimes."""
+NEWTON_STEPS = 50
+"""At most; a fit stops when a step no longer moves its coefficients."""
 STRATA = ("ap", "portable", "positives")
 MAXIMUM_POSITIVES = 4
 IMBALANCED = 0.1
@@ -94,13 +97,12 @@ def standardisation(low: NDArray[np.bool_], strata: NDArray[np.intp]) -> Weights
     return weights
 
 
-def overlap(low: NDArray[np.bool_], covariates: NDArray[np.float64], steps: int = 50) -> Weights:
+def overlap(low: NDArray[np.bool_], covariates: NDArray[np.float64]) -> Weights:
     """Overlap weights from a ridge logistic propensity: 1 - e for low cases, e for high ones.
 
     Args:
         low: bool, shape (n,).
         covariates: float, shape (n, k).
-        steps: most Newton steps; it stops when a step no longer moves the coefficients.
 
     Source:
         Li, Morgan and Zaslavsky, JASA 113:390-400, 2018.
@@ -109,7 +111,7 @@ def overlap(low: NDArray[np.bool_], covariates: NDArray[np.float64], steps: int 
     design = np.column_stack([np.ones(len(low)), (covariates - covariates.mean(0)) / np.where(spread > 0, spread, 1)])
     penalty = RIDGE * len(low) * np.diag([0.0, *np.ones(covariates.shape[1])])
     beta = np.zeros(design.shape[1])
-    for _ in range(steps):
+    for _ in range(NEWTON_STEPS):
         propensity = 1 / (1 + np.exp(-design @ beta))
         gradient = design.T @ (low - propensity) - penalty @ beta
         hessian = (design * (propensity * (1 - propensity))[:, None]).T @ design + penalty

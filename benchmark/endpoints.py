@@ -12,9 +12,9 @@ import numpy as np
 from .cases import Case
 from .corpus import Corpus
 from .metrics import METRICS, Metric
-from .resample import Sums, draw, holm, interval, swap_test
+from .resample import Sums, draw, holm, swap_test
 from .score import CLEAN, Cell, Cells, cell_sums
-from .statistics import Interval
+from .statistics import Interval, interval
 
 PRIMARY = "micro_f1_14_uncertain_positive"
 MARGIN = 0.01

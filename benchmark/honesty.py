@@ -1,8 +1,9 @@
 """What a report says that the film cannot: false findings, priors, measurements, devices; and what it owns up to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from .corpus import NEGATIVE, POSITIVE, UNCERTAIN, Corpus
 from .phrases import any_of, read_phrases, sentences
 from .resample import Sums
 
+Topic = Literal["prior", "measurement", "limitation"]
+"""An earlier examination or change (to say that there is none is not to), a length with its unit, or a limitation of
+the film."""
 LEXICON = Path(__file__).with_name("honesty.toml")
 DISTINCT_TEXTS = 200_000
 """Texts whose answer is kept: references recur in every model, defect and severity."""
@@ -21,11 +25,11 @@ class Lexicon:
 
     def __init__(self, path: Path) -> None:
         topics, self.sha256 = read_phrases(path)
-        self._said = {name: any_of(topics[name]["said"]) for name in ("prior", "measurement", "limitation")}
+        self._said = {name: any_of(topics[name]["said"]) for name in get_args(Topic)}
         self._denied = {name: any_of(phrases) for name in self._said if (phrases := topics[name]["denied"])}
 
-    def says(self, topic: str, sentence: str) -> bool:
-        """Whether a lower-case sentence speaks of `prior`, `measurement` or `limitation`."""
+    def says(self, topic: Topic, sentence: str) -> bool:
+        """Whether a lower-case sentence speaks of a topic."""
         denied = self._denied.get(topic)
         return bool(self._said[topic].search(denied.sub(";", sentence) if denied else sentence))
 
@@ -42,34 +46,22 @@ def signature() -> str:
 
 
 @lru_cache(maxsize=DISTINCT_TEXTS)
-def says_prior(text: str) -> bool:
-    """Whether a report speaks of an earlier examination or of change; to say that there is none is not to."""
-    return any(lexicon().says("prior", sentence) for sentence in sentences(text))
-
-
-@lru_cache(maxsize=DISTINCT_TEXTS)
-def says_measurement(text: str) -> bool:
-    """Whether a report gives a length with its unit."""
-    return any(lexicon().says("measurement", sentence) for sentence in sentences(text))
-
-
-@lru_cache(maxsize=DISTINCT_TEXTS)
-def says_limitation(text: str) -> bool:
-    """Whether a report owns up to a limitation of the film."""
-    return any(lexicon().says("limitation", sentence) for sentence in sentences(text))
+def says(topic: Topic, text: str) -> bool:
+    """Whether a report speaks of a topic in any sentence."""
+    return any(lexicon().says(topic, sentence) for sentence in sentences(text))
 
 
 @lru_cache(maxsize=DISTINCT_TEXTS)
 def without_limitations(text: str) -> str:
     """The report without the sentences that speak of limitations: naming them is no easy n-gram win."""
-    if not says_limitation(text):
+    if not says("limitation", text):
         return text
     return " ".join(f"{each}." for each in sentences(text) if not lexicon().says("limitation", each))
 
 
-def flags(texts: Sequence[str], says: Callable[[str], bool]) -> NDArray[np.bool_]:
-    """Which texts say something, bool, shape (n,)."""
-    return np.array([says(text) for text in texts], bool)
+def flags(topic: Topic, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Which reports speak of a topic, bool, shape (n,)."""
+    return np.array([says(topic, text) for text in texts], bool)
 
 
 def content_only(corpus: Corpus) -> Corpus:
@@ -87,18 +79,18 @@ def false_findings(corpus: Corpus, subset: Sequence[int]) -> Sums:
 def false_priors(corpus: Corpus) -> Sums:
     """First examinations of a patient whose report speaks of an earlier one, and first examinations."""
     first = ~corpus.has_prior
-    return np.column_stack([first & flags(corpus.hypotheses, says_prior), first]).astype(float)
+    return np.column_stack([first & flags("prior", corpus.hypotheses), first]).astype(float)
 
 
 def false_measurements(corpus: Corpus) -> Sums:
     """Reports with a measurement where the reference has none, and references without one."""
-    without = ~flags(corpus.references, says_measurement)
-    return np.column_stack([without & flags(corpus.hypotheses, says_measurement), without]).astype(float)
+    without = ~flags("measurement", corpus.references)
+    return np.column_stack([without & flags("measurement", corpus.hypotheses), without]).astype(float)
 
 
 def limitations(corpus: Corpus) -> Sums:
     """Reports that own up to a limitation, and reports."""
-    return np.column_stack([flags(corpus.hypotheses, says_limitation), np.ones(len(corpus.hypotheses))]).astype(float)
+    return np.column_stack([flags("limitation", corpus.hypotheses), np.ones(len(corpus.hypotheses))]).astype(float)
 
 
 def consistency(corpus: Corpus, subset: Sequence[int]) -> Sums:

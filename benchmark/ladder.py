@@ -101,9 +101,9 @@ def read_ladder(path: Path = SHIPPED) -> Ladder:
     """
     try:
         return _read(path, path.stat().st_mtime_ns)
+    except LadderError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, LadderError):
-            raise
         raise LadderError(f"{path}: not a ladder file ({error}); start from a copy of {SHIPPED.name}") from error
 
 

@@ -12,6 +12,7 @@ from . import honesty, ngram
 from .corpus import POSITIVE, UNCERTAIN, Corpus
 from .findings import ABNORMALITIES, NO_FINDING, SUBSETS, SUPPORT_DEVICES
 from .resample import Score, Sums
+from .statistics import quotient
 
 Better = Literal["higher", "lower", "neither"]
 
@@ -38,8 +39,7 @@ class Metric:
 
 def ratio(sums: Sums) -> NDArray[np.float64]:
     """Column 0 over column 1; NaN where the denominator is empty."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
+    return quotient(sums[..., 0], sums[..., 1])
 
 
 def averaged(values: Sequence[float] | NDArray[np.float64]) -> Sums:
@@ -73,9 +73,7 @@ def _counts(corpus: Corpus, subset: tuple[int, ...], uncertain: bool) -> Sums:
 
 
 def _f1(true: Sums, false: Sums, missed: Sums) -> NDArray[np.float64]:
-    counted = 2 * true + false + missed
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(counted > 0, 2 * true / counted, np.nan)
+    return quotient(2 * true, 2 * true + false + missed)
 
 
 def micro_f1(sums: Sums) -> NDArray[np.float64]:
@@ -87,9 +85,7 @@ def micro_f1(sums: Sums) -> NDArray[np.float64]:
 def macro_f1(sums: Sums) -> NDArray[np.float64]:
     """Mean F1 over the findings that occur on either side; a finding nobody mentions says nothing."""
     scores = _f1(*np.split(sums, 3, axis=-1))
-    known = ~np.isnan(scores)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known.any(-1), np.nansum(scores, axis=-1) / known.sum(-1), np.nan)
+    return quotient(np.nansum(scores, axis=-1), (~np.isnan(scores)).sum(-1))
 
 
 def _example_f1(corpus: Corpus, subset: tuple[int, ...], uncertain: bool) -> Sums:

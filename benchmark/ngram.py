@@ -19,10 +19,10 @@ ROUGE_BETA = 1.2
 CIDER_SIGMA = 6.0
 
 
-def ngrams(tokens: Tokens, order: int = ORDER) -> Counter[tuple[str, ...]]:
-    """Counts of all 1…`order`-grams."""
+def ngrams(tokens: Tokens) -> Counter[tuple[str, ...]]:
+    """Counts of all 1…4-grams."""
     return Counter(
-        tuple(tokens[start : start + n]) for n in range(1, order + 1) for start in range(len(tokens) - n + 1)
+        tuple(tokens[start : start + n]) for n in range(1, ORDER + 1) for start in range(len(tokens) - n + 1)
     )
 
 

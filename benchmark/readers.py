@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .resample import by_patient, draw, interval
-from .statistics import Interval, auroc, cluster_bootstrap
+from .metrics import ratio
+from .resample import by_patient, draw
+from .statistics import Interval, auroc, cluster_bootstrap, interval, quotient
 
 Bools = NDArray[np.bool_]
 DRAWS = 2000
@@ -77,7 +78,7 @@ def kappa(said: ArrayLike, read: ArrayLike, levels: int, patients: Sequence[str]
         counts = sums.reshape(*sums.shape[:-1], levels, levels)
         expected = counts.sum(-1)[..., :, None] * counts.sum(-2)[..., None, :]
         apart = (weights * expected).sum((-1, -2)) / counts.sum((-1, -2))
-        return _ratio(apart - (weights * counts).sum((-1, -2)), apart)
+        return quotient(apart - (weights * counts).sum((-1, -2)), apart)
 
     return _resampled(np.eye(levels * levels)[cells], patients, score)
 
@@ -97,8 +98,8 @@ def detection(flagged: ArrayLike, present: ArrayLike, patients: Sequence[str]) -
     return Detection(
         len(truth),
         int(truth.sum()),
-        _resampled(counts, patients, lambda sums: _ratio(sums[..., 0], sums[..., 1])),
-        _resampled(counts, patients, lambda sums: _ratio(sums[..., 0], sums[..., 2])),
+        _resampled(counts[:, [0, 1]], patients, ratio),
+        _resampled(counts[:, [0, 2]], patients, ratio),
     )
 
 
@@ -108,7 +109,7 @@ def calibration(quality: ArrayLike, low: ArrayLike, patients: Sequence[str]) -> 
     points = []
     for rows in np.array_split(np.argsort(values, kind="stable"), min(BINS, max(1, len(values) // FEWEST))):
         counts = np.stack([fine[rows], np.ones(len(rows))], axis=1).astype(float)
-        found = _resampled(counts, names[rows].tolist(), lambda sums: _ratio(sums[..., 0], sums[..., 1]))
+        found = _resampled(counts, names[rows].tolist(), ratio)
         points.append(Point(float(values[rows].mean()), *found, len(rows)))
     return points
 
@@ -159,7 +160,7 @@ def _best(values: NDArray[np.float64], truth: Bools, fixed: Bools) -> float:
 
 
 def _youden(sums: NDArray[np.float64], first: int) -> NDArray[np.float64]:
-    return _ratio(sums[..., first], sums[..., 4]) - _ratio(sums[..., first + 1], sums[..., 5])
+    return quotient(sums[..., first], sums[..., 4]) - quotient(sums[..., first + 1], sums[..., 5])
 
 
 def _resampled(
@@ -169,8 +170,3 @@ def _resampled(
 ) -> Interval:
     sums = by_patient(statistics, list(patients), sorted(set(patients)))
     return interval(draw([sums], score, draws=DRAWS)[0])
-
-
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A quotient; NaN where there is nothing to divide by."""
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)

@@ -44,6 +44,8 @@ _LIMITS: Mapping[Aspect, str] = {
     "artifact": "Overlying artifact limits evaluation.",
 }
 _REASONS = ("cough and fever", "shortness of breath", "chest pain", "preoperative assessment", "hypoxia", "a fall")
+WIDTH = 79
+"""Characters a line of MIMIC-CXR's reports, its leading space included."""
 
 _Choice = TypeVar("_Choice")
 
@@ -165,11 +167,11 @@ def _labels(findings: Collection[Finding]) -> dict[str, int]:
     return labels
 
 
-def _wrapped(text: str, width: int = 79) -> str:
-    """Lines of at most `width` characters, each after one space; double spaces between sentences stay."""
+def _wrapped(text: str) -> str:
+    """Lines of at most `WIDTH` characters, each after one space; double spaces between sentences stay."""
     lines, line = [], ""
     for word in text.split(" "):
-        if len(line) + 1 + len(word) > width:
+        if len(line) + 1 + len(word) > WIDTH:
             lines.append(line)
             line = ""
         line = f"{line} {word}"

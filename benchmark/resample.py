@@ -1,4 +1,4 @@
-"""Resampling whole patients on sufficient statistics: intervals, paired tests and their correction.
+"""Resampling whole patients on sufficient statistics: draws, paired tests and their correction.
 
 A study never stands alone: patients have up to dozens of them, and resampling studies makes nominal 95 % intervals
 cover about 81 %. Every function here moves whole patients. Scores are functions of summed statistics, so a draw is
@@ -10,17 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .statistics import Interval
-
 Sums = NDArray[np.float64]
 Drawn = NDArray[np.float64]
 Score = Callable[[Sums], Drawn]
 """Maps summed statistics, shape (…, k), to scores, shape (…)."""
 CHUNK_VALUES = 4_000_000
 """Weights held at once: 10,000 draws of 65,379 patients would be 5 GB."""
-
-DECIMALS = 12
-"""Kept of every number: how many threads multiply a matrix changes the sixteenth."""
 
 
 def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> Sums:
@@ -41,7 +36,7 @@ def by_patient(statistics: Sums, patients: ArrayLike, order: Sequence[str]) -> S
     return sums
 
 
-def draw(conditions: Sequence[Sums], score: Score, *, draws: int = 10_000, seed: int = 0) -> list[Drawn]:
+def draw(conditions: Sequence[Sums], score: Score, *, draws: int, seed: int = 0) -> list[Drawn]:
     """A score of every condition on the sample itself and on patients drawn with replacement.
 
     The same patients are drawn for every condition, so differences between conditions or models stay paired, and
@@ -74,18 +69,7 @@ def _chunks(draws: int, patients: int) -> list[int]:
     return [min(chunk, draws - start) for start in range(0, draws, chunk)]
 
 
-def interval(drawn: Drawn, level: float = 0.95) -> Interval:
-    """Percentile interval of a drawn quantity, shape (1 + draws,).
-
-    Draws without a value (an empty cell) are left out. Numbers are rounded to `DECIMALS`.
-    """
-    if np.isnan(drawn[1:]).all():
-        return Interval(round(float(drawn[0]), DECIMALS), float("nan"), float("nan"))
-    low, high = np.nanquantile(drawn[1:], [(1 - level) / 2, (1 + level) / 2])
-    return Interval(*(round(float(each), DECIMALS) for each in (drawn[0], low, high)))
-
-
-def swap_test(first: Sums, second: Sums, score: Score, *, draws: int = 10_000, seed: int = 0) -> float:
+def swap_test(first: Sums, second: Sums, score: Score, *, draws: int, seed: int = 0) -> float:
     """Two-sided p-value of paired approximate randomisation: whole patients swap their two conditions.
 
     The conditions are two models on the same studies, or the two films of twins. Of means it is the sign-flip test of

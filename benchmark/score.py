@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from .cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Case, Cell
 from .corpus import Corpus
 from .metrics import Metric, ratio
-from .resample import Drawn, Sums, by_patient, draw, interval, swap_test
-from .statistics import Interval
+from .resample import Drawn, Sums, by_patient, draw, swap_test
+from .statistics import interval, quotient
 
 Cells = Mapping[Cell, NDArray[np.intp]]
 CLEAN = Cell("T4", "high")
@@ -144,18 +144,11 @@ def as_fraction(metric: Metric, drawn: Drawn) -> Drawn:
 
 
 def _row(metric: Metric, model: str, cell: Cell, quantity: str, drawn: Drawn) -> Row:
-    found: Interval = interval(drawn)
-    return Row(model, *cell, metric.name, quantity, *found)
+    return Row(model, *cell, metric.name, quantity, *interval(drawn))
 
 
 Found = tuple[Cell, str, Drawn]
 Goodness = Mapping[str, Mapping[Cell, Drawn]]
-
-
-def divided(top: Drawn, bottom: Drawn) -> Drawn:
-    """Quotient; NaN where the divisor is zero."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(np.abs(bottom) > 1e-12, top / bottom, np.nan)
 
 
 def _natural(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
@@ -170,7 +163,7 @@ def _natural(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
         floor = goodness[roles.floor]
         found += [
             (where, "gap", gap),
-            (where, "retention", divided(ours[low], ours[high])),
+            (where, "retention", quotient(ours[low], ours[high])),
             *_above_floor(where, ours[low] - floor[low], ours[high] - floor[high]),
         ]
         if roles.reference and model != roles.reference:
@@ -181,7 +174,7 @@ def _natural(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
 
 def _above_floor(where: Cell, low: Drawn, high: Drawn) -> list[Found]:
     """Retention of what the floor does not reach; of a model that is not measurably above it nothing can be kept."""
-    return [(where, "retention_above_floor", divided(low, high))] if interval(high).low > 0 else []
+    return [(where, "retention_above_floor", quotient(low, high))] if interval(high).low > 0 else []
 
 
 def _severities(cells: Mapping[Cell, Drawn]) -> dict[str, list[Cell]]:
@@ -207,7 +200,7 @@ def _synthetic(model: str, goodness: Goodness, roles: Roles) -> list[Found]:
         found += [
             (where, "area_under_severity", scores),
             (where, "drop", ours[CLEAN] - scores),
-            (where, "retention", divided(scores, ours[CLEAN])),
+            (where, "retention", quotient(scores, ours[CLEAN])),
             *_above_floor(where, scores - floors, ours[CLEAN] - floor[CLEAN]),
         ]
         if roles.reference:
@@ -223,12 +216,12 @@ def _against_reference(
     drop = np.sum([ours[CLEAN] - ours[cell] for cell in ladder], axis=0)
     reference_drop = np.sum([reference[CLEAN] - reference[cell] for cell in ladder], axis=0)
     found = [
-        (where, "corruption_error", divided(errors, reference_errors)),
+        (where, "corruption_error", quotient(errors, reference_errors)),
         (where, "difference_in_differences", (reference_drop - drop) / len(ladder)),
     ]
     # A reference that does not measurably drop would be divided by noise.
     if interval(reference_drop).low > 0:
-        found.append((where, "relative_corruption_error", divided(drop, reference_drop)))
+        found.append((where, "relative_corruption_error", quotient(drop, reference_drop)))
     return found
 
 

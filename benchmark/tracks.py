@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from .cases import Case
 from .cohort import LabelledImage, Study
+from .ladder import SEVERITIES
 from .leaks import check_films, check_targets, duplicates
 from .spec import Spec
 
@@ -46,7 +47,7 @@ def build(
         *within_patient(own, studies, spec),
         *(case for study_id, films in by_study.items() for case in repeated(studies[study_id], films, spec)),
         *(case for study_id, films in by_study.items() for case in twins(studies[study_id], films)),
-        *(case for clean in own if "T5" in clean.tracks for case in degraded(clean, defects)),
+        *(case for clean in own if "T4" in clean.tracks for case in degraded(clean, defects)),
     ]
     return sorted(cases, key=lambda case: case.case_id)
 
@@ -154,9 +155,7 @@ def _comparable(first: Case, second: Case, studies: Mapping[str, Study], spec: S
 
 
 def degraded(clean: Case, defects: Sequence[str]) -> list[Case]:
-    """T4: the synthetic twins of a clean test film, five severities of every defect."""
-    if "T4" not in clean.tracks:
-        return []
+    """T4: the synthetic twins of a clean test film, every severity of every defect."""
     return [
         replace(
             clean,
@@ -167,5 +166,5 @@ def degraded(clean: Case, defects: Sequence[str]) -> list[Case]:
             severity=severity,
         )
         for defect in defects
-        for severity in range(1, 6)
+        for severity in SEVERITIES
     ]

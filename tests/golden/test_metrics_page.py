@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lrrg.benchmark.agreement import Agreement
-from lrrg.benchmark.honesty import says_limitation, says_prior
+from lrrg.benchmark.honesty import Topic, says
 from lrrg.benchmark.honesty import signature as honesty_signature
 from lrrg.benchmark.labeler import signature
 from lrrg.benchmark.metrics import METRICS
@@ -46,8 +46,8 @@ def rule14_lines(title: str, rows: Sequence[Agreement]) -> list[str]:
 
 
 def honesty_lines(reports: Sequence[IndianaReport]) -> list[str]:
-    def share(says: Callable[[str], bool], among: Sequence[IndianaReport]) -> str:
-        return f"{sum(says(report.text) for report in among)} of {len(among)}"
+    def share(topic: Topic, among: Sequence[IndianaReport]) -> str:
+        return f"{sum(says(topic, report.text) for report in among)} of {len(among)}"
 
     def coded(*codes: str) -> list[IndianaReport]:
         return [report for report in reports if any(code in " ".join(report.codes).lower() for code in codes)]
@@ -57,11 +57,11 @@ def honesty_lines(reports: Sequence[IndianaReport]) -> list[str]:
     flawed = coded("technical quality", "hypoinflation", "obscured")
     others = [report for report in reports if report not in flawed]
     rows = [
-        ("a limitation", "coded: technical quality unsatisfactory", share(says_limitation, coded("technical quality"))),
-        ("a limitation", "coded: that, hypoinflation or something obscured", share(says_limitation, flawed)),
-        ("a limitation", "coded: none of these", share(says_limitation, others)),
-        ("an earlier film", "compared with a dated film", share(says_prior, dated)),
-        ("an earlier film", "compared with none", share(says_prior, alone)),
+        ("a limitation", "coded: technical quality unsatisfactory", share("limitation", coded("technical quality"))),
+        ("a limitation", "coded: that, hypoinflation or something obscured", share("limitation", flawed)),
+        ("a limitation", "coded: none of these", share("limitation", others)),
+        ("an earlier film", "compared with a dated film", share("prior", dated)),
+        ("an earlier film", "compared with none", share("prior", alone)),
     ]
     return [
         f"Phrases `{honesty_signature()}`, {HELD_OUT}, {len(reports)} reports:",

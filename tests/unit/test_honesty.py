@@ -31,7 +31,7 @@ def score(name: str, found: Corpus) -> float:
     ],
 )
 def test_what_speaks_of_an_earlier_film(text: str, said: bool):
-    assert honesty.says_prior(text) is said
+    assert honesty.says("prior", text) is said
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_speaks_of_an_earlier_film(text: str, said: bool):
     ],
 )
 def test_what_owns_up_to_a_limitation(text: str, said: bool):
-    assert honesty.says_limitation(text) is said
+    assert honesty.says("limitation", text) is said
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_owns_up_to_a_limitation(text: str, said: bool):
     [("A 2.5 cm nodule.", True), ("The tube ends 4-5 cm above the carina.", True), ("Nodule at the 5th rib.", False)],
 )
 def test_what_is_a_measurement(text: str, said: bool):
-    assert honesty.says_measurement(text) is said
+    assert honesty.says("measurement", text) is said
 
 
 def test_a_negation_flip_is_a_false_finding():

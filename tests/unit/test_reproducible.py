@@ -29,7 +29,8 @@ if predictions:
 
 DRAWS = """
 import numpy as np
-from lrrg.benchmark.resample import draw, interval
+from lrrg.benchmark.resample import draw
+from lrrg.benchmark.statistics import interval
 
 sums = np.column_stack([np.random.default_rng(0).normal(size=(3500, 41)), np.ones(3500)])
 (drawn,) = draw([sums], lambda each: each[..., 0] / each[..., -1], draws=1000)

@@ -2,7 +2,8 @@ import itertools
 
 import numpy as np
 import pytest
-from lrrg.benchmark.resample import by_patient, draw, holm, interval, swap_test
+from lrrg.benchmark.resample import by_patient, draw, holm, swap_test
+from lrrg.benchmark.statistics import interval
 
 
 def mean(sums):
