@@ -9,22 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from ..errors import SettingsError
 from ..places import Entry, Location, ObjectPath
 from ..records import CatalogRow, LabelRow, ReportRow
+from ..view import Advance
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
 """What counts as an image by name, in lower case."""
-
-
-class Found(Protocol):
-    """How a scan reports that it got on."""
-
-    def __call__(self, done: int = 1, **counts: int) -> None:
-        """Count `done` more images; `counts` are running totals to show beside."""
-        ...
 
 
 class DatasetError(SettingsError):
@@ -71,12 +64,13 @@ class Adapter:
     Attributes:
         name: what a person calls the data set.
         recognises: whether a folder is this data set, by its files' names alone.
-        read: lists the data set below a root; `reports` is a folder or zip of report texts, None for those in the root.
+        read: lists the data set below a root, telling of each image; the second location is a folder or zip of report
+            texts, None for those in the root.
     """
 
     name: str
     recognises: Callable[[Location], bool]
-    read: Callable[[Location, Location | None, Found], Dataset]
+    read: Callable[[Location, Location | None, Advance], Dataset]
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..places import Location
 from ..records import LabelRow, ReportRow
-from .base import Adapter, Dataset, DatasetError, Found, table, table_path
+from .base import Adapter, DatasetError, table, table_path
 from .folder import image_id
-from .listed import Listed, join, no_reports_elsewhere, prose
+from .listed import Listed, prose, reader
 
 TABLE = "df_chexpert_plus_240401.csv"
 LABELS = "report_fixed.json"
@@ -30,17 +30,6 @@ _SPLITS = {"train": "train", "valid": "validate", "test": "test"}
 def recognises(root: Location) -> bool:
     """Whether the folder holds the release's table."""
     return table_path(root, TABLE) is not None
-
-
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
-    """List the images with their reports, split and labels.
-
-    Raises:
-        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
-        DuplicateIdError: one image is there as PNG and as DICOM.
-    """
-    no_reports_elsewhere(reports)
-    return join(root, _listed(root), _COMPONENTS, found)
 
 
 def _listed(root: Location) -> Iterator[Listed]:
@@ -86,4 +75,4 @@ def _labels(path: Location) -> dict[str, list[LabelRow]]:
     return labels
 
 
-CHEXPERT_PLUS = Adapter("CheXpert Plus", recognises, read)
+CHEXPERT_PLUS = Adapter("CheXpert Plus", recognises, reader(_listed, _COMPONENTS))

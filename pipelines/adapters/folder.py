@@ -10,14 +10,15 @@ from typing import Any
 
 from ..places import Entry, Location, ObjectEntry, ObjectPath, at_once, below
 from ..records import CatalogRow
-from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Found, Scan, study_date, whole
+from ..view import Advance
+from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Scan, study_date, whole
 
 _HEADER_TAGS = ["PatientID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime"]
 HEADER_BYTES = 64 << 10
 """Of an object, asked for first: most headers are a few KB, and the pixels behind them are not needed."""
 
 
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, advance: Advance) -> Dataset:
     """Every image below `root`; DICOM files bring patient, study, view, size and date from their header.
 
     A file counts as DICOM by its suffix, or by its magic number where it has none (archives often name files by UID).
@@ -31,7 +32,7 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
             "bad-reports", f"{reports}: nothing ties these texts to images; list both in a table lrrg.csv instead"
         )
     scan = Scan()
-    paths = image_files(root, scan, found)
+    paths = image_files(root, scan, advance)
     images = list(at_once(root, lambda each: _row(root, *each), by_id(paths).items()))
     if not images:
         raise DatasetError("no-images", f"{root}: no PNG, JPEG or DICOM file below it")
@@ -42,7 +43,7 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     return Dataset(images, warnings=warnings)
 
 
-def image_files(root: Location, scan: Scan, found: Found) -> list[str]:
+def image_files(root: Location, scan: Scan, advance: Advance) -> list[str]:
     """Paths of the images below `root`, relative to it and in a fixed order; hidden files and folders are left out.
 
     Every real folder is read once, however many links lead to it, so that link loops end.
@@ -55,7 +56,7 @@ def image_files(root: Location, scan: Scan, found: Found) -> list[str]:
                 paths.append(_below(root, entry))
             elif entry.is_file():
                 scan.others[Path(entry.name).suffix or "no suffix"] += 1
-        found(len(paths) - before)
+        advance(len(paths) - before)
     return paths
 
 

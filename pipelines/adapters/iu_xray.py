@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 from ..places import Location, read_each
 from ..records import LabelRow, ReportRow
-from .base import Adapter, Dataset, DatasetError, Found, table
+from .base import Adapter, DatasetError, table
 from .folder import image_id
-from .listed import Listed, join, no_reports_elsewhere, prose
+from .listed import Listed, prose, reader
 
 XML_FOLDER = "ecgen-radiology"
 REPORTS = "indiana_reports.csv"
@@ -26,15 +26,8 @@ def recognises(root: Location) -> bool:
     return (root / XML_FOLDER).is_dir() or (root / REPORTS).is_file()
 
 
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
-    """List the images with their reports and MeSH codes.
-
-    Raises:
-        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
-        DuplicateIdError: one image lies in two folders.
-    """
-    no_reports_elsewhere(reports)
-    return join(root, _xml(root) if (root / XML_FOLDER).is_dir() else _kaggle(root), 1, found)
+def _listed(root: Location) -> Iterator[Listed]:
+    return _xml(root) if (root / XML_FOLDER).is_dir() else _kaggle(root)
 
 
 def _xml(root: Location) -> Iterator[Listed]:
@@ -74,4 +67,4 @@ def _labels(study: str, headings: list[str]) -> list[LabelRow]:
     return [LabelRow(study, "mesh", finding, 1) for finding in sorted(findings) if finding]
 
 
-IU_XRAY = Adapter("IU X-ray", recognises, read)
+IU_XRAY = Adapter("IU X-ray", recognises, reader(_listed, 1))

@@ -1,12 +1,13 @@
 """Data sets that are a table of images beside a folder of files: how the two are brought together."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..places import Location
 from ..records import CatalogRow, LabelRow, ReportRow
-from .base import Dataset, DatasetError, DuplicateIdError, Found, Scan
+from ..view import Advance
+from .base import Dataset, DatasetError, DuplicateIdError, Scan
 from .folder import by_id, image_files
 
 
@@ -27,21 +28,34 @@ class Listed:
     labels: Iterable[LabelRow] = field(default_factory=tuple)
 
 
-def join(root: Location, listed: Iterable[Listed], components: int, found: Found) -> Dataset:
-    """Rows of the images on disk, each with what the list says about it.
+def reader(
+    listed: Callable[[Location], Iterable[Listed]], components: int
+) -> Callable[[Location, Location | None, Advance], Dataset]:
+    """What an adapter reads such a data set with.
 
     Args:
-        root: folder that holds the images at any depth.
-        listed: the list.
-        components: how many components of a path its keys have.
-        found: told of each image found.
+        listed: the images that the tables of a root list.
+        components: how many components of a path their keys have.
 
-    Raises:
-        DatasetError: `no-images`, where the disk has none.
-        DuplicateIdError: two files have the same key.
+    Returns:
+        An adapter's `read`. It raises a DatasetError with code `no-images` where the disk has none, `bad-reports` where
+        texts are named elsewhere, or what `listed` raises; a DuplicateIdError where two files have the same key.
     """
+
+    def read(root: Location, reports: Location | None, advance: Advance) -> Dataset:
+        if reports is not None:
+            raise DatasetError(
+                "bad-reports", f"{reports}: this data set's reports are in its own files; leave --reports out"
+            )
+        return _join(root, listed(root), components, advance)
+
+    return read
+
+
+def _join(root: Location, listed: Iterable[Listed], components: int, advance: Advance) -> Dataset:
+    """Rows of the images on disk, each with what the list says about it."""
     scan = Scan()
-    files = by_id(image_files(root, scan, found))
+    files = by_id(image_files(root, scan, advance))
     if not files:
         raise DatasetError("no-images", f"{root}: its table is there, but no image; unpack the images below it")
     ids = _by_key(files, components)
@@ -72,18 +86,6 @@ def join(root: Location, listed: Iterable[Listed], components: int, found: Found
 def prose(text: str | None) -> str | None:
     """Text with white space collapsed; None where there is none."""
     return " ".join((text or "").split()) or None
-
-
-def no_reports_elsewhere(reports: Location | None) -> None:
-    """Refuse report texts from elsewhere: these data sets bring their own.
-
-    Raises:
-        DatasetError: `bad-reports`.
-    """
-    if reports is not None:
-        raise DatasetError(
-            "bad-reports", f"{reports}: this data set's reports are in its own files; leave --reports out"
-        )
 
 
 def _by_key(files: Iterable[str], components: int) -> dict[str, str]:

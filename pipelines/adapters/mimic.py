@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 from ..places import Location
 from ..records import CatalogRow, LabelRow
+from ..view import Advance
 from .base import (
     Adapter,
     Dataset,
     DatasetError,
-    Found,
     cells_of,
     opened,
     study_date,
@@ -54,7 +54,7 @@ def recognises(root: Location) -> bool:
     return has_groups(root / "files") or has_groups(root) or any(table_path(root, name) for name in tables)
 
 
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, advance: Advance) -> Dataset:
     """List the tree and join it with its tables.
 
     Raises:
@@ -63,7 +63,7 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
     """
     if has_groups(root):
         raise DatasetError("not-the-root", f"{root}: the `files` folder of a MIMIC-CXR tree; name its parent")
-    tree = scan(root, found) if (root / "files").is_dir() else Tree()
+    tree = scan(root, advance) if (root / "files").is_dir() else Tree()
     if not tree.images:
         raise DatasetError("no-images", f"{root}: tables but no image as files/p10/p10000032/s50414267/<dicom_id>.jpg")
     images, missing = _images(root, tree)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..places import Location, ObjectPath
-from .base import DuplicateIdError, Found, Scan
+from ..view import Advance
+from .base import DuplicateIdError, Scan
 
 _GROUP = re.compile(r"p\d{2}")
 _PATIENT = re.compile(r"p(\d{8})")
@@ -41,7 +42,7 @@ def has_groups(folder: Location) -> bool:
     return any(_PATIENT.fullmatch(each.name) for group in groups for each in group.iterdir())
 
 
-def scan(root: Location, found: Found) -> Tree:
+def scan(root: Location, advance: Advance) -> Tree:
     """Walk the levels of the tree; no file is opened, and none that does not exist is asked for.
 
     Raises:
@@ -54,7 +55,7 @@ def scan(root: Location, found: Found) -> Tree:
                 if (subject := _PATIENT.fullmatch(patient.name)) and patient.is_dir():
                     before = len(tree.images)
                     _scan_patient(tree, f"files/{group.name}/{patient.name}", patient.path, subject[1])
-                    found(len(tree.images) - before)
+                    advance(len(tree.images) - before)
     return tree
 
 

@@ -12,9 +12,10 @@ from datetime import datetime
 
 from ..places import Location
 from ..records import ReportRow
-from .base import Adapter, Dataset, DatasetError, Found, study_date, study_time, table, table_path
+from ..view import Advance
+from .base import Adapter, Dataset, DatasetError, study_date, study_time, table, table_path
 from .folder import image_id
-from .listed import Listed, join, no_reports_elsewhere, prose
+from .listed import Listed, prose, reader
 
 NAME = "lrrg.csv"
 SPLITS = {"": None, "train": "train", "validate": "validate", "val": "validate", "valid": "validate", "test": "test"}
@@ -32,7 +33,7 @@ def recognises(root: Location) -> bool:
     return table_path(root, NAME) is not None
 
 
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
+def read(root: Location, reports: Location | None, advance: Advance) -> Dataset:
     """List the images with what the table says of each.
 
     Raises:
@@ -40,8 +41,7 @@ def read(root: Location, reports: Location | None, found: Found) -> Dataset:
             date or a time cannot be read, or an image is listed twice or not named.
         DuplicateIdError: two files differ in their suffix only.
     """
-    no_reports_elsewhere(reports)
-    dataset = join(root, _listed(root), _WHOLE_PATH, found)
+    dataset = reader(_listed, _WHOLE_PATH)(root, reports, advance)
     dataset.warnings.extend(_not_read(root))
     return dataset
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from ..places import Location
 from ..records import LabelRow, ReportRow
-from .base import Adapter, Dataset, Found, cells_of, study_date, table, table_path, whole
+from .base import Adapter, cells_of, study_date, table, table_path, whole
 from .folder import image_id
-from .listed import Listed, join, no_reports_elsewhere, prose
+from .listed import Listed, prose, reader
 
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz"
 _VIEWS = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP", "L": "LATERAL", "COSTAL": "COSTAL"}
@@ -20,17 +20,6 @@ _ABSENT = ("", "None", "nan")
 def recognises(root: Location) -> bool:
     """Whether the folder holds the data set's table."""
     return table_path(root, TABLE) is not None
-
-
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
-    """List the images with their reports and radiographic findings.
-
-    Raises:
-        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
-        DuplicateIdError: one image lies in two folders.
-    """
-    no_reports_elsewhere(reports)
-    return join(root, _listed(root), 1, found)
 
 
 def _listed(root: Location) -> Iterator[Listed]:
@@ -61,4 +50,4 @@ def _labels(study: str, names: str) -> list[LabelRow]:
     return [LabelRow(study, "padchest", finding, 1) for finding in findings if finding]
 
 
-PADCHEST = Adapter("PadChest", recognises, read)
+PADCHEST = Adapter("PadChest", recognises, reader(_listed, 1))

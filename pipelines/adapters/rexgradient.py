@@ -10,9 +10,9 @@ from typing import Any
 
 from ..places import Location, below
 from ..records import ReportRow
-from .base import Adapter, Dataset, DatasetError, Found, study_date
+from .base import Adapter, DatasetError, study_date
 from .folder import image_id
-from .listed import Listed, join, no_reports_elsewhere, prose
+from .listed import Listed, prose, reader
 
 _SPLITS = {"train": "train", "valid": "validate", "test": "test"}
 _VIEWS = {"POSTERO_ANTERIOR": "PA", "ANTERO_POSTERIOR": "AP"}
@@ -23,17 +23,6 @@ _COMPONENTS = 8
 def recognises(root: Location) -> bool:
     """Whether the folder holds the metadata of a split, beside the images or in `metadata/`."""
     return bool(_tables(root))
-
-
-def read(root: Location, reports: Location | None, found: Found) -> Dataset:
-    """List the images with their reports and split.
-
-    Raises:
-        DatasetError: `no-images`, `bad-reports`, `missing-column` or `bad-table`.
-        DuplicateIdError: one image lies in two folders.
-    """
-    no_reports_elsewhere(reports)
-    return join(root, _listed(root), _COMPONENTS, found)
 
 
 def _tables(root: Location) -> dict[str, Location]:
@@ -77,4 +66,4 @@ def _image(
     return Listed(key, details, ReportRow(study, patient, below(root, path), **texts))
 
 
-REXGRADIENT = Adapter("ReXGradient-160K", recognises, read)
+REXGRADIENT = Adapter("ReXGradient-160K", recognises, reader(_listed, _COMPONENTS))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..adapters import ADAPTERS, Adapter, Dataset, DatasetError
-from ..adapters.base import Found
 from ..adapters.sections import reading
 from ..places import Location
 from ..records import ReportRow
 from ..store import Store, discard
+from ..view import Advance
 
 _IN_TWO_FOLDERS = """
 SELECT count(*), min(study_id) FROM (
@@ -82,7 +82,7 @@ def database(path: Path) -> Iterator[Store]:
             discard(path)
 
 
-def catalog(root: Location, store: Store, reports: Location | None, advance: Found) -> Summary:
+def catalog(root: Location, store: Store, reports: Location | None, advance: Advance) -> Summary:
     """Register every image below `root`; running again adds what is new and fills in what was missing.
 
     Args:
@@ -125,7 +125,7 @@ def _mixed(store: Store) -> list[str]:
     ]
 
 
-def _counted(rows: Iterable[ReportRow], by_reading: Counter[str], advance: Found) -> Iterator[ReportRow]:
+def _counted(rows: Iterable[ReportRow], by_reading: Counter[str], advance: Advance) -> Iterator[ReportRow]:
     for done, row in enumerate(rows, 1):
         by_reading[reading(vars(row)) or "none"] += 1
         if done % 1000 == 0:
