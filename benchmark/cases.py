@@ -65,7 +65,8 @@ class Cell(NamedTuple):
 class PredictionError(ValueError):
     """Predictions do not answer the benchmark's cases exactly once; scoring stops.
 
-    Codes: `missing` (a case has no prediction), `doubled` (a case has several), `foreign` (no such case).
+    Attributes:
+        code: `missing` (a case has no prediction), `doubled` (a case has several) or `foreign` (no such case).
     """
 
     def __init__(self, code: str, message: str) -> None:

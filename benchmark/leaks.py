@@ -14,7 +14,8 @@ SHOWN = 5
 class LeakError(ValueError):
     """The benchmark would be wrong; nothing is written.
 
-    Codes: `patient-overlap`, `id-in-two-splits`, `empty-target`, `duplicate-film`.
+    Attributes:
+        code: `patient-overlap`, `id-in-two-splits`, `empty-target` or `duplicate-film`.
     """
 
     def __init__(self, code: str, message: str) -> None:

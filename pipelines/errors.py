@@ -1,5 +1,19 @@
 """Errors that a verb must know without loading the settings, the database or the tools."""
 
+from typing import Self
+
+
+class CodedError(Exception):
+    """An error of several kinds, told apart by a stable `code`; it crosses process borders whole."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Keep the code when a worker process sends the error home."""
+        return type(self), (self.code, str(self))
+
 
 class SettingsError(ValueError):
     """A setting, option or input folder of the caller's is wrong; raised before any work."""
@@ -7,22 +21,14 @@ class SettingsError(ValueError):
     code = "settings"
 
 
-class StoreError(RuntimeError):
+class StoreError(CodedError, RuntimeError):
     """The database cannot be used; raised before or instead of work, never half-way through a transaction.
 
     Attributes:
-        code: `missing`, `locked`, `newer-schema`, `older-schema`, `read-only-folder`, `disk-full`, `disk` (any other
-            trouble with the file), `not-a-database`, `no-films` (a folder of films is gone), or `shard` (a broken file
-            of `annotate --shard`).
+        code: `missing`, `empty` (it holds no verdict), `locked`, `newer-schema`, `older-schema`, `other-schema` (of
+            other files of the same numbers), `read-only-folder`, `disk-full`, `disk` (any other trouble with the file),
+            `not-a-database`, `no-films` (a folder of films is gone), or `shard` (a broken file of `annotate --shard`).
     """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type["StoreError"], tuple[str, str]]:
-        """Cross a process border whole."""
-        return type(self), (self.code, str(self))
 
 
 class PoolError(RuntimeError):
@@ -31,7 +37,7 @@ class PoolError(RuntimeError):
     code = "worker-start"
 
 
-class ClusterError(RuntimeError):
+class ClusterError(CodedError, RuntimeError):
     """The cluster cannot do the work; what was committed stays, and the same command goes on from there.
 
     Attributes:
@@ -40,14 +46,6 @@ class ClusterError(RuntimeError):
             of shard files).
     """
 
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code
-
-    def __reduce__(self) -> tuple[type["ClusterError"], tuple[str, str]]:
-        """Cross a process border whole."""
-        return type(self), (self.code, str(self))
-
 
 class QueryError(SettingsError):
     """The caller's SQL is wrong or asks for more than reading."""
@@ -55,7 +53,7 @@ class QueryError(SettingsError):
     code = "query"
 
 
-class ModelMetricError(RuntimeError):
+class ModelMetricError(CodedError, RuntimeError):
     """A model outside gave no usable values for a metric; scoring stops rather than leave a study out.
 
     Attributes:
@@ -63,7 +61,3 @@ class ModelMetricError(RuntimeError):
             `not-a-checkpoint`, `unknown-metric`, `crash`, `malformed`; about a pair of reports `missing`, `doubled`,
             `foreign`, `not-a-number`; from the judge those of `JudgeReplyError`.
     """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ..errors import SettingsError
+from ..errors import CodedError, SettingsError
 from ..places import Entry, Location, ObjectPath
 from ..records import CatalogRow, LabelRow, ReportRow
 from ..view import Advance
@@ -20,16 +20,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
 """What counts as an image by name, in lower case."""
 
 
-class DatasetError(SettingsError):
+class DatasetError(CodedError, SettingsError):
     """The folder cannot be catalogued as it stands.
 
     Attributes:
         code: `no-root`, `no-images`, `not-the-root`, `missing-column`, `bad-table` or `bad-reports`.
     """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code
 
 
 class DuplicateIdError(SettingsError):

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, Qwen2_5_VLF
 
 from .config import TINY, AdaptSection, Config, Part
 from .data import Corpus, Example
+from .errors import ModelError
 from .flat import flatten_patch_embedding
 from .processor import Processor
 from .qwen import Sizes, build
@@ -29,18 +30,6 @@ OWNED: dict[Part, str] = {
     "projector": r"model\.visual\.merger\.",
 }
 """All weights of each part, by name."""
-
-
-class ModelError(ValueError):
-    """The model to train cannot be had.
-
-    Attributes:
-        code: `no-model` (neither a folder nor on a hub that may be asked) or `wrong-model` (no Qwen2.5-VL).
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Loaded(NamedTuple):
