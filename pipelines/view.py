@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -27,6 +27,10 @@ class Advance(Protocol):
         ...
 
 
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+"""What stages are given to show long work with: a label, and how many units there are where that is known."""
+
+
 @contextmanager
 def progress(label: str, total: int | None, *, shown: bool = True) -> Iterator[Advance]:
     """Show rate, ETA and counts of long work: a bar on a terminal, a plain line every few seconds otherwise."""
@@ -41,15 +45,15 @@ def progress(label: str, total: int | None, *, shown: bool = True) -> Iterator[A
 @contextmanager
 def _bar(label: str, total: int | None) -> Iterator[Advance]:
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}"),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[counts]}"),
     )
-    with Progress(*columns, console=err) as bar:
+    with bars.Progress(*columns, console=err) as bar:
         task = bar.add_task(label, total=total, rate="", counts="")
         started = time.monotonic()
         done_so_far = 0

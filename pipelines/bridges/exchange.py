@@ -18,7 +18,11 @@ Texts = list[tuple[str, str]]
 
 
 class CannotWork(Exception):  # noqa: N818 - not a bug but an answer
-    """Something the user must provide is not there; `code` and message go home."""
+    """Something the user must provide is not there.
+
+    Attributes:
+        code: `missing-checkpoint`, `missing-vocabulary`, `missing-weights`, `not-a-checkpoint` or `unknown-metric`.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

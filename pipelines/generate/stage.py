@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..question import Question, ask
 from ..serving.models import resolve
 from ..settings import Settings
 from ..splits.files import Materials, read_materials
-from ..view import Advance
+from ..view import Progress
 from .predictions import Predictions, Written
 from .prepared import Making, Prepared, prepared
 from .served import Servers, is_url
@@ -27,7 +26,6 @@ MIN_PIXELS, SERVED_PIXELS = 4 * 28 * 28, 1024 * 28 * 28
 """Of a film that a server is sent."""
 Ask = Callable[[Prepared], Question]
 Take = Callable[[Sequence[Written]], None]
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Over = Callable[[], bool]
 
 

@@ -1,7 +1,5 @@
 """The group report: a database's verdicts as one page."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from ..review.agreement import compare
 from ..settings import ReadSettings
 from ..storage import read_bytes
 from ..store import Store, StoreError
-from ..view import Advance
+from ..view import Progress
 from . import distributions, facts
 from .overlay import picture
 from .page import write_page
@@ -24,7 +22,6 @@ from .population import load_population
 from .rows import listed
 from .trust import trust
 
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
 PICTURES = 400
 """Films shown as pictures, evenly over the list from the worst to the best."""
 SIDE = 256

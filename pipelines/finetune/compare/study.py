@@ -1,9 +1,9 @@
 """The whole experiment: start, learning rates, runs; each result is a file, so that a stopped one goes on."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from itertools import chain, takewhile
 from multiprocessing import get_context
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import SettingsError
-from ...view import Advance
+from ...view import Progress
 from .config import Comparison, RowSection
 from .films import NORMAL
 from .runs import Run, Runs
@@ -21,14 +21,13 @@ FIRST_RUNS = 3
 """Runs that every row has before any row has more."""
 START, NORMALS = "start, not fine-tuned", "no disease, always"
 """Rows without runs: what fine-tuning starts from, and what a model that sees nothing would score."""
-Show = Callable[[str, int | None], AbstractContextManager[Advance]]
 Way = Literal["validate", "test"]
 
 
 class Study:
     """An experiment and the folder of its results."""
 
-    def __init__(self, comparison: Comparison, out: Path, progress: Show) -> None:
+    def __init__(self, comparison: Comparison, out: Path, progress: Progress) -> None:
         """Draw the films and train the start, or read those made before.
 
         Raises:
