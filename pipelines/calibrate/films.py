@@ -11,14 +11,14 @@ from ...agent.scores import Score
 from ...agent.state import Aspect
 from ...benchmark.mimic import as_mimic
 from ...tools.film import Film
-from ..annotate.stage import Order, Progress, annotate
+from ..annotate.stage import Order, annotate
 from ..errors import SettingsError
 from ..examples import Example, read_film
 from ..films import LabelledFilm, labelled_films
 from ..records import CatalogRow
 from ..settings import ReadSettings, Settings
 from ..store import Store
-from ..view import Advance
+from ..view import Advance, Progress
 
 LABELS = {"high": "good", "borderline": "borderline", "low": "low"}
 CLEAR = ("good", "low")

@@ -13,11 +13,12 @@ from ...calibrate.file import FILE, read_calibration
 from ...errors import SettingsError
 from ...films import labelled_films
 from ...settings import ReadSettings
+from ...view import Progress
 from .bases import Base, read_base
 from .evaluate import DRAWS, UNSEEN, Graded, Rows, area, by_aspect, by_defect, by_ladder, calibrated, ladders, mixed
 from .model import Judge
 from .spoil import Spoiled
-from .stage import PATIENTS, Watch
+from .stage import PATIENTS
 from .views import DOMAINS, make_views
 
 SHIPPED = Path(__file__).parents[2] / "serving" / "models" / "judge"
@@ -28,7 +29,7 @@ PART = 24
 
 
 def accuracy(
-    root: Path, folder: Path | None, read: ReadSettings, watch: Watch, *, draws: int = DRAWS
+    root: Path, folder: Path | None, read: ReadSettings, progress: Progress, *, draws: int = DRAWS
 ) -> dict[str, Rows]:
     """Grade films that the judge of `folder`, the shipped one by default, never saw.
 
@@ -54,7 +55,7 @@ def accuracy(
 
     def graded(label: str, made: Sequence[tuple[Base, Spoiled]]) -> Graded:
         parts = []
-        with watch(label, len(made)) as advance:
+        with progress(label, len(made)) as advance:
             for start in range(0, len(made), PART):
                 views = make_views(made[start : start + PART])
                 parts.append(Graded(views, judge.grade(views)))

@@ -20,9 +20,9 @@ from ...engines.inspecting import Cut, read_and_look
 from ...films import labelled_films
 from ...serving.models import COMPACT
 from ...settings import Settings
+from ...view import Progress
 from .model import GRADES, PROMPT
 from .plain import Plain, Said
-from .stage import Watch
 from .views import CROP, OVERVIEW
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Parity(NamedTuple):
     """Largest difference of an expected severity."""
 
 
-def parity(root: Path, folder: Path | None, url: str, settings: Settings, number: int, watch: Watch) -> Parity:
+def parity(root: Path, folder: Path | None, url: str, settings: Settings, number: int, progress: Progress) -> Parity:
     """Grade labelled films as they came both ways, at most `number` of them.
 
     Args:
@@ -55,7 +55,7 @@ def parity(root: Path, folder: Path | None, url: str, settings: Settings, number
         url: of its server.
         settings: how films are read and the server is talked to.
         number: of films, drawn at random.
-        watch: shows how far it got.
+        progress: shows how far it got.
 
     Raises:
         JudgeUnavailable: nobody serves at `url`.
@@ -67,7 +67,7 @@ def parity(root: Path, folder: Path | None, url: str, settings: Settings, number
     plain = Plain(folder or COMPACT)
     served: list[Floats | None] = []
     said: list[Said] = []
-    with watch("served against plain", len(chosen)) as advance:
+    with progress("served against plain", len(chosen)) as advance:
         for part in _parts(chosen):
             films = [read_and_look(str(path), settings.read, Cut(OVERVIEW, CROP)) for path in part]
             served += asyncio.run(_served(films, url, settings))

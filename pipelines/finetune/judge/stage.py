@@ -1,8 +1,7 @@
 """`lrrg finetune judge`: from a folder of labelled films to a folder that serving loads."""
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import process_time
@@ -14,7 +13,7 @@ import torch
 from ...calibrate.file import FILE, write_calibration
 from ...errors import SettingsError
 from ...settings import ReadSettings
-from ...view import Advance
+from ...view import Progress
 from .bases import Base, bases, drawn_from, patients, phantoms
 from .evaluate import Graded, by_aspect, calibrate, mixed
 from .model import Judge
@@ -55,12 +54,8 @@ class Made(NamedTuple):
     parameters: int
 
 
-Watch = Callable[[str, int | None], AbstractContextManager[Advance]]
-"""Shows the progress of one part: `view.progress`."""
-
-
 def make_judge(
-    films: Path, out: Path, plan: Plan, read: ReadSettings, watch: Watch, *, start: Path | None = None
+    films: Path, out: Path, plan: Plan, read: ReadSettings, progress: Progress, *, start: Path | None = None
 ) -> Made:
     """Train the compact judge on labelled films.
 
@@ -71,7 +66,7 @@ def make_judge(
             training, the areas under the curve on patients it does not see (`curve.json`).
         plan: how.
         read: limits of a film.
-        watch: shows progress.
+        progress: shows how far each part is.
         start: folder of a judge to go on from; a fresh one by default.
 
     Raises:
@@ -82,11 +77,11 @@ def make_judge(
     chosen = drawn_from(found, "train")
     if len(chosen) < FEWEST:
         raise SettingsError(f"{films}: fewer than {FEWEST} films to train on; add films or phantoms")
-    with watch("spoil films", plan.spoiled) as advance:
+    with progress("spoil films", plan.spoiled) as advance:
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
     judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
     unseen, curve, began = _validation(found, plan.seed + 1), [], process_time()
-    with watch("train the judge", plan.schedule.steps) as advance:
+    with progress("train the judge", plan.schedule.steps) as advance:
 
         def check(step: int) -> None:
             if unseen:
