@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from .errors import SettingsError
+from .files import whole
 from .finite import finite
 from .store.ask import Answer, ask, export
 
@@ -62,13 +63,8 @@ def _stream(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    part = out.with_name(f"{out.name}.tmp")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(out) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
 
 
 def _csv(answer: Answer, stream: IO[str]) -> None:

@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ... import __version__
 from ..errors import SettingsError
+from ..files import write_json
 from ..settings import ReadSettings
 from ..view import Advance
 from .config import Config
@@ -84,7 +85,7 @@ def train(
     folders: list[Path] = []
     if rank == 0:
         folders = export(loaded, out)
-        _write(out / MANIFEST, manifest)
+        write_json(out / MANIFEST, manifest)
     return Trained(fitted, folders, manifest)
 
 
@@ -109,7 +110,7 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
     if (out / MANIFEST).is_file() or last_checkpoint(out):
         raise SettingsError(f"{out}: holds a run; go on with --resume or name a new folder")
     out.mkdir(parents=True, exist_ok=True)
-    _write(path, said)
+    write_json(path, said)
 
 
 def _whole(out: Path, corpus: Corpus) -> Trained:
@@ -141,7 +142,3 @@ def describe(config: Config, corpus: Corpus, loaded: Loaded, fitted: Fitted) -> 
         "best_step": fitted.best_step,
         "best_loss": fitted.best_loss,
     }
-
-
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

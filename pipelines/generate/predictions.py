@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ..errors import SettingsError
+from ..files import whole
 
 DECIDES = ("model", "revision", "prompt_sha256", "max_pixels", "max_tokens")
 """What all reports of one file share."""
@@ -95,9 +96,8 @@ class Predictions:
         lines = self._lines.read().splitlines(keepends=True)
         ordered = sorted(lines, key=lambda line: json.loads(line)["case_id"])
         if ordered != lines:
-            part = self._path.with_name(f".{self._path.name}.part")
-            part.write_bytes(b"".join(ordered))
-            part.replace(self._path)
+            with whole(self._path) as part:
+                part.write_bytes(b"".join(ordered))
 
 
 def _case(row: Mapping[str, Any]) -> dict[str, Any]:

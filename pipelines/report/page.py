@@ -9,6 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from ..files import whole
+
 LIBRARY = ("d3.min.js", "plot.umd.min.js")
 """D3 and Observable Plot, both under the ISC licence, which lies beside them."""
 STYLES = ("base.css", "parts.css", "media.css")
@@ -34,12 +36,8 @@ def write_page(out: Path, template: str, title: str, data: Mapping[str, Any]) ->
         scripts="\n".join(f"<script>\n{_asset(name)}</script>" for name in scripts),
         data=_packed(data),
     )
-    part = out.with_name(f"{out.name}.tmp")
-    try:
+    with whole(out) as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
     return len(text.encode())
 
 

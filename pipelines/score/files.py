@@ -1,6 +1,5 @@
 """What `lrrg score` writes: Parquet, a Markdown report, a JSON card, figures; small cells are left out."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from ...benchmark.endpoints import MARGIN, PRIMARY
 from ...benchmark.ladder import Aspect
 from ...benchmark.model_metrics import SCALES
 from ...benchmark.score import Row
+from ..files import write_json
 from ..finite import finite
 from ..store import Store, write_parquet
 from .figures import draw
@@ -77,7 +77,7 @@ def save(scores: Scores, out: Path, *, db: Path | None, share: bool) -> list[Pat
     files = [out / name for name in ("scores.parquet", "report.md", "card.json")]
     write_parquet(files[0], COLUMNS, table_rows(scores))
     files[1].write_text(markdown(scores), encoding="utf-8")
-    files[2].write_text(json.dumps(card(scores), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(files[2], card(scores))
     per_case = out / "per_case.parquet"
     if share:
         per_case.unlink(missing_ok=True)

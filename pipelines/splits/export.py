@@ -16,6 +16,7 @@ from ...benchmark.cases import Case
 from ...benchmark.ladder import Ladder
 from ...benchmark.spec import Spec
 from ..errors import SettingsError
+from ..files import sha256, write_json
 from ..question import CONTEXT, PROMPT, ask
 from ..store import write_parquet
 
@@ -96,9 +97,9 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
         written.append(_r2gen(rows, out))
     if "sharegpt" in formats:
         written += _sharegpt(rows, out, benchmark.spec)
-    hashes = {path.name: _sha256(path) for path in written}
+    hashes = {path.name: sha256(path) for path in written}
     exported = Exported(hashes, studies_hash(benchmark.cases), cases_hash(rows))
-    _write_json(out / MANIFEST, _manifest(benchmark, exported))
+    write_json(out / MANIFEST, _manifest(benchmark, exported))
     return exported
 
 
@@ -179,7 +180,7 @@ def _r2gen(rows: Sequence[Mapping[str, Any]], out: Path) -> Path:
             item = {"id": row["image_id"], "study_id": row["study_id"], "subject_id": row["subject_id"], "split": split}
             splits[split].append({**item, "report": row["reference"], "image_path": [row["image_path"]]})
     path = out / ANNOTATION
-    _write_json(path, splits)
+    write_json(path, splits)
     return path
 
 
@@ -206,7 +207,7 @@ def _sharegpt(rows: Sequence[Mapping[str, Any]], out: Path, spec: Spec) -> list[
                 "system_tag": "system",
             },
         }
-    _write_json(out / DATASETS, info)
+    write_json(out / DATASETS, info)
     return [*written, out / DATASETS]
 
 
@@ -244,11 +245,3 @@ def _manifest(benchmark: Materialised, exported: Exported) -> dict[str, Any]:
         "patients": len({case.subject_id for case in benchmark.cases}),
         "files": exported.files,
     }
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,12 +1,12 @@
 """The folder that `lrrg splits` wrote, read back: what scoring, training and generation share."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import SettingsError
+from ..files import sha256
 from ..store import read_parquet
 from .export import CASES, MANIFEST
 
@@ -32,6 +32,6 @@ def read_materials(splits: Path) -> Materials:
         described = manifest["files"][CASES]
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{manifest_path}: not a manifest of lrrg splits; run it again") from error
-    if hashlib.sha256(path.read_bytes()).hexdigest() != described:
+    if sha256(path) != described:
         raise SettingsError(f"{path}: not the file {MANIFEST} describes; run lrrg splits again")
     return Materials(read_parquet(path), manifest)

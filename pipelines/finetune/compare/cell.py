@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
+from ...files import whole
 from ...view import Advance
 from ..config import AdaptSection
 from ..dualloop import Strategy
@@ -59,9 +60,8 @@ class Bench:
         )
         path = out / "start.pt"
         if not path.is_file():
-            part = path.with_name(f"{path.name}.partial")
-            torch.save(self._trained(films, advance), part)
-            part.replace(path)
+            with whole(path) as part:
+                torch.save(self._trained(films, advance), part)
         self._start = torch.load(path, weights_only=True)
 
     def fresh(self) -> Any:

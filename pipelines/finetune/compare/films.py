@@ -1,6 +1,5 @@
 """Thumbnails of synthetic chests with short reports, and the ways they are spoilt."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ....benchmark.degrade import apply
 from ....benchmark.ladder import Ladder, read_ladder
 from ....benchmark.phantom import phantom
 from ....benchmark.phantom_findings import Finding
+from ...files import whole
 from ...view import Advance
 
 Grey = NDArray[np.uint8]
@@ -74,9 +74,8 @@ def films(name: str, first: int, number: int, cache: Path, advance: Advance) -> 
             drawn.append((phantom(seed, height=HEIGHT, findings=shown).stored >> 4).astype(np.uint8))
             advance()
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.stem}-{os.getpid()}.partial.npz")  # another process may draw the same films
-        np.savez(partial, grey=np.stack(drawn))
-        partial.rename(path)
+        with whole(path) as part:  # another process may draw the same films
+            np.savez(part, grey=np.stack(drawn))
     with np.load(path) as stored:
         return Films(stored["grey"], reports, [f"{name}{seed}" for seed in range(first, first + number)])
 

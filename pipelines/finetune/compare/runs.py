@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from ...files import whole
 from ...view import Advance
 from ..processor import Batch
 from .cell import Bench
@@ -97,10 +98,8 @@ class Runs:
 
     def _keep(self, name: str, text: str) -> None:
         """A file is whole or not there: a stopped experiment goes on from its files."""
-        path = self.out / "runs" / name
-        partial = path.with_name(f"{name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.rename(path)
+        with whole(self.out / "runs" / name) as part:
+            part.write_text(text, encoding="utf-8")
 
     @cache  # noqa: B019 - as long as the process, and a run's thumbnails are small
     def _data(self, seed: int) -> Data:

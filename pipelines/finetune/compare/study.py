@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import SettingsError
+from ...files import write_json
 from ...view import Progress
 from .config import Comparison, RowSection
 from .films import NORMAL
@@ -131,7 +132,7 @@ class Study:
         if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != said:
             raise SettingsError(f"{self.out}: holds results of other films, sizes or seeds; name a new --out")
         (self.out / "runs").mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(said, indent=1), encoding="utf-8")
+        write_json(path, said)
 
 
 @contextmanager
