@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from lrrg.benchmark.spec import Spec
-from lrrg.pipelines.finetune.config import Config, parse
+from lrrg.pipelines.finetune.config import Config
 from lrrg.pipelines.splits.export import CASES, COLUMNS, MANIFEST
 from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet, write_parquet
@@ -67,4 +67,4 @@ def small(**sections: dict[str, Any]) -> Config:
         "train": {"steps": 4, "batch_size": 4, "learning_rate": 3e-3},
     }
     merged = {name: {**given.get(name, {}), **sections.get(name, {})} for name in {**given, **sections}}
-    return parse(merged, "test")
+    return Config.model_validate(merged)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lrrg.pipelines.finetune.config import Config, parse
+from lrrg.pipelines.finetune.config import Config
 from lrrg.pipelines.finetune.data import Example
 from lrrg.pipelines.finetune.loader import Loader
 from lrrg.pipelines.finetune.samplers import Draw, Sampler
@@ -38,7 +38,7 @@ def config(**sections: dict[str, Any]) -> Config:
     """A run of six quick steps."""
     train = {"steps": 6, "batch_size": 4, "learning_rate": 1e-2, "evaluate_every": 3} | sections.pop("train", {})
     given = {"augment": {"share": 0.0}, "strategy": {"name": "dual_loop"}} | sections
-    return parse({**given, "train": train}, "test")
+    return Config.model_validate({**given, "train": train})
 
 
 def loader(chosen: Config, rank: int = 0, world: int = 1) -> Loader:
@@ -62,7 +62,7 @@ def train(chosen: Config, out: Path, *, resume: bool = False, **given: Any) -> t
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    done, weights = train(parse(json.loads(sys.argv[2]), "argument"), Path(sys.argv[1]))
+    done, weights = train(Config.model_validate_json(sys.argv[2]), Path(sys.argv[1]))
     digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
     torch.save(weights, Path(sys.argv[1]) / f"rank{os.environ.get('RANK', '0')}.pt")
     print(json.dumps({"steps": done.steps, "best_loss": done.best_loss, "sha256": digest}))

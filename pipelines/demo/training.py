@@ -102,11 +102,11 @@ def _teach(folder: Path, settings: Settings, progress: Progress) -> None:
 
 
 def _train(splits: Path, sections: dict[str, Any], out: Path, settings: Settings, progress: Progress) -> None:
-    from ..finetune.config import parse
+    from ..finetune.config import Config
     from ..finetune.train import MANIFEST as DONE
     from ..finetune.train import train
 
-    config = parse(sections, "demo")
+    config = Config.model_validate(sections)
     if not (out / DONE).is_file():
         with progress(f"train {out.name}", config.train.steps) as advance:
             train(splits, config, out, settings.read, advance=advance)

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,9 @@ class Section(BaseModel):
     """A group of settings of a fine-tuning run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Told = TypeVar("Told", bound=Section)
 
 
 class ModelSection(Section):
@@ -209,29 +212,26 @@ class Config(Section):
 
 
 def read_config(path: Path | None) -> Config:
-    """Read a TOML file; without one every setting has its default.
+    """Read a run's settings; without a file every one has its default.
+
+    Raises:
+        SettingsError: see `read_toml`.
+    """
+    return Config() if path is None else read_toml(path, Config)
+
+
+def read_toml(path: Path, form: type[Told]) -> Told:
+    """Read a TOML file in a form.
 
     Raises:
         SettingsError: the file is missing or no TOML, or a setting is unknown or invalid, which the message names.
     """
-    if path is None:
-        return Config()
     try:
-        return parse(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        return form.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
-
-
-def parse(values: dict[str, Any], source: str) -> Config:
-    """Check settings that come as nested dictionaries.
-
-    Raises:
-        SettingsError: a setting is unknown or invalid; the message names `source` and the setting.
-    """
-    try:
-        return Config.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"{source}: {problems}") from error
+        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
+        raise SettingsError(f"{path}: {problems}") from error

@@ -8,15 +8,15 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ... import prompts
 from ...benchmark.degrade import degrade
 from ...benchmark.ladder import Ladder, read_ladder
+from ...prompts import Prompt
 from ..errors import SettingsError
 from ..pixels import Grey, reduced
 from ..question import Question, ask
 from ..settings import ReadSettings
 from ..shown import decoded
-from ..splits.files import read_materials
+from ..splits.files import prompt_of, read_materials
 from .config import Config
 
 Regime = Literal["high", "low"]
@@ -41,7 +41,7 @@ class Corpus(NamedTuple):
 
     train: Sequence[Example]
     validate: Sequence[Example]
-    prompt: prompts.Prompt
+    prompt: Prompt
     manifest: Mapping[str, Any]
 
 
@@ -51,10 +51,8 @@ def read_corpus(splits: Path, config: Config) -> Corpus:
     Raises:
         SettingsError: the folder holds no benchmark, was made for another prompt, or has no training case.
     """
-    rows, manifest = read_materials(splits)
-    prompt = prompts.load(manifest["prompt"]["name"])
-    if prompt.sha256 != manifest["prompt"]["sha256"]:
-        raise SettingsError(f"{splits}: made with another text of prompt {prompt.name}; run lrrg splits again")
+    rows, manifest = materials = read_materials(splits)
+    prompt = prompt_of(splits, materials)
     section = manifest["spec"]["target"]
     train, validate = (_examples(rows, split, section, prompt, config) for split in ("train", "validate"))
     if not train:
@@ -63,7 +61,7 @@ def read_corpus(splits: Path, config: Config) -> Corpus:
 
 
 def _examples(
-    rows: Sequence[Mapping[str, Any]], split: str, section: str, prompt: prompts.Prompt, config: Config
+    rows: Sequence[Mapping[str, Any]], split: str, section: str, prompt: Prompt, config: Config
 ) -> list[Example]:
     return [
         Example(

@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ... import prompts
 from ..engines.outcome import Outcome, stoppable
 from ..errors import SettingsError
 from ..extras import require
 from ..question import Question, ask
 from ..serving.models import resolve
 from ..settings import Settings
-from ..splits.files import Materials, read_materials
+from ..splits.files import prompt_of, read_materials
 from ..view import Progress
 from .predictions import Predictions, Written
 from .prepared import Making, Prepared, prepared
@@ -95,7 +94,7 @@ def generate(
         JudgeReplyError: a server refuses a case.
     """
     materials = read_materials(splits)
-    prompt, section = _prompt(splits, materials), materials.manifest["spec"]["target"]
+    prompt, section = prompt_of(splits, materials), materials.manifest["spec"]["target"]
     rows = {row["case_id"]: row for row in materials.rows if row["tracks"]}
     writer = _writer(model, settings, options)
     outcome = Outcome()
@@ -122,15 +121,6 @@ def generate(
         if not missing:
             predictions.sort()
         return Generated(writer.origin["model"], len(predictions.done) - before, missing, outcome.exit_code)
-
-
-def _prompt(splits: Path, materials: Materials) -> prompts.Prompt:
-    """The prompt that the training files were made with."""
-    said = materials.manifest["prompt"]
-    prompt = prompts.load(said["name"])
-    if prompt.sha256 != said["sha256"]:
-        raise SettingsError(f"{splits}: made with another text of prompt {prompt.name}; run lrrg splits again")
-    return prompt
 
 
 def _writer(model: str, settings: Settings, options: Options) -> Writer:

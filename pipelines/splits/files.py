@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...prompts import Prompt, load
 from ..errors import SettingsError
 from ..files import sha256
 from ..store import read_parquet
@@ -16,6 +17,19 @@ class Materials(NamedTuple):
 
     rows: Sequence[Mapping[str, Any]]
     manifest: Mapping[str, Any]
+
+
+def prompt_of(splits: Path, materials: Materials) -> Prompt:
+    """The prompt that the training files were made with.
+
+    Raises:
+        SettingsError: its text is another one now.
+    """
+    said = materials.manifest["prompt"]
+    prompt = load(said["name"])
+    if prompt.sha256 != said["sha256"]:
+        raise SettingsError(f"{splits}: made with another text of prompt {prompt.name}; run lrrg splits again")
+    return prompt
 
 
 def read_materials(splits: Path) -> Materials:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lrrg.pipelines.finetune.config import parse
+from lrrg.pipelines.finetune.config import StrategySection
 from lrrg.pipelines.finetune.dualloop import Strategy
 from lrrg.pipelines.finetune.gradients import Objective
 from lrrg.pipelines.finetune.vectors import cosine
@@ -229,7 +229,7 @@ def test_anchor_looks_ahead_along_the_running_mean():
 )
 def test_a_mode_refuses_what_it_would_ignore(section: dict[str, Any], named: str):
     with pytest.raises(ValueError, match=named):
-        parse({"strategy": section}, "run.toml")
+        StrategySection(**section)
 
 
 @pytest.mark.parametrize("given", [{"reach": "optimizer"}, {"name": "fish"}, {"name": "momentum_sam"}])

@@ -1,13 +1,11 @@
 """What the experiment is told: sizes, learning rates, seeds and the rows of its table."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ...errors import SettingsError
-from ..config import Section, Share, StrategySection
+from ..config import Section, Share, StrategySection, read_toml
 
 SHIPPED = Path(__file__).with_name("compare.toml")
 Law = Literal["seen", "natural"]
@@ -101,14 +99,6 @@ def read_comparison(path: Path = SHIPPED) -> Comparison:
     """Read an experiment.
 
     Raises:
-        SettingsError: the file is missing or no TOML, or a setting is unknown or invalid, which the message names.
+        SettingsError: see `read_toml`.
     """
-    try:
-        return Comparison.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"{path}: {problems}") from error
+    return read_toml(path, Comparison)
