@@ -18,10 +18,7 @@ class Status(NamedTuple):
 
     def plain(self) -> dict[str, list[dict[str, Any]]]:
         """The same as JSON: one list of objects a table."""
-        return {
-            name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-            for name, table in self._asdict().items()
-        }
+        return {name: table.records() for name, table in self._asdict().items()}
 
 
 _PROGRESS = """

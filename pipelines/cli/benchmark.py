@@ -35,11 +35,12 @@ def splits(
         summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
     if summary.without_patient:
         warn([f"{summary.without_patient} studies name no patient: one who has several may be in train and in test"])
-    found = {"studies_without_target": summary.without_target, "test_studies": summary.exported.test_studies_sha256}
+    made = summary.exported
+    found = {"studies_without_target": summary.without_target, "test_studies": made.test_studies_sha256}
     if as_json:
-        show({"splits": summary.splits, "tracks": summary.tracks, **found}, as_json)
+        show({"splits": made.splits, "tracks": made.tracks, **found}, as_json)
         return
-    table(("split or track", "cases"), [*summary.splits.items(), *summary.tracks.items()], title=str(out))
+    table(("split or track", "cases"), [*made.splits.items(), *made.tracks.items()], title=str(out))
     for name, value in found.items():
         show({name: value}, as_json)
 

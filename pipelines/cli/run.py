@@ -43,7 +43,7 @@ def demo(
         out.print(f"\n{QUERY}\n", highlight=False)
     grid(story.answer.columns, story.answer.rows, "Verdicts", as_json)
     grid(Confusion._fields, story.confusion, "Defects put in, against verdicts", as_json)
-    grid(("track", "cases"), list(story.benchmark.tracks.items()), "LRRG benchmark", as_json)
+    grid(("track", "cases"), list(story.benchmark.exported.tracks.items()), "LRRG benchmark", as_json)
     if story.seen.rows:
         grid(story.seen.columns, story.seen.rows, f"Judge on {story.film}: probability of severity 0 to 3", as_json)
     if trained:

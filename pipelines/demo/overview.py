@@ -30,7 +30,7 @@ def draw(truth: Path, found: Result, out: Path) -> None:
     """
     with truth.open(newline="", encoding="utf-8") as lines:
         known = {row["dicom_id"]: row for row in csv.DictReader(lines)}
-    films = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    films = found.records()
     chosen = [_worst(films, known, aspect) for aspect in SHOWN]
     figure, panels = plt.subplots(1, len(chosen), figsize=(2.1 * len(chosen), 3.1), facecolor="white")
     for panel, film in zip(panels, chosen, strict=True):

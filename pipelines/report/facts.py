@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ..store import Result, Store
+from ..store import Store
 
 PORTABLE = """CASE
     WHEN i.procedure IS NULL THEN 'unknown' WHEN i.procedure ILIKE '%portable%' THEN 'portable' ELSE 'fixed'
@@ -61,17 +61,17 @@ FROM judgements WHERE recipe_id = latest_recipe() GROUP BY aspect ORDER BY aspec
 
 def counts(store: Store) -> dict[str, int]:
     """Images, verdicts, patients and studies."""
-    return _records(store.query(_COUNTS))[0]
+    return store.query(_COUNTS).records()[0]
 
 
 def spread(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Quantiles of quality by view, split and kind of examination."""
-    return {name: _records(store.query(_SPREAD.format(by=by))) for name, by in _BY.items()}
+    return {name: store.query(_SPREAD.format(by=by)).records() for name, by in _BY.items()}
 
 
 def failures(store: Store) -> list[dict[str, Any]]:
     """Films without a verdict by code."""
-    return _records(store.query(_FAILURES))
+    return store.query(_FAILURES).records()
 
 
 def judged(store: Store) -> list[dict[str, Any]]:
@@ -80,25 +80,21 @@ def judged(store: Store) -> list[dict[str, Any]]:
     if not asked:
         return []
     store.query(_ALONE)
-    return _records(store.query(_JUDGED))
+    return store.query(_JUDGED).records()
 
 
 def rulings(store: Store) -> list[dict[str, Any]]:
     """By aspect, what the judge expects and how often it, the tools or neither was followed."""
-    return _records(store.query(_RULINGS))
+    return store.query(_RULINGS).records()
 
 
 def provenance(store: Store) -> dict[str, Any]:
     """Recipe, tool versions, runs with their rate, package versions of the last run."""
-    runs = _records(store.query(_RUNS))
+    runs = store.query(_RUNS).records()
     versions = [json.loads(run.pop("versions")) for run in runs]
     return {
-        "recipe": _records(store.query(_RECIPE))[0],
-        "tools": _records(store.query(_TOOLS)),
+        "recipe": store.query(_RECIPE).records()[0],
+        "tools": store.query(_TOOLS).records(),
         "runs": runs,
         "versions": versions[0] if versions else {},
     }
-
-
-def _records(found: Result) -> list[dict[str, Any]]:
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

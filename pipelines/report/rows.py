@@ -77,8 +77,7 @@ def listed(store: Store, policy: Policy) -> Listed:
     """Choose the films and say why the policy judges each as it does."""
     total = store.query("SELECT count(*) FROM labels").rows[0][0]
     chosen = {"low": policy.regimes.low, "high": policy.regimes.high, "most": MOST, "all": total <= MOST}
-    found = store.query(_TELLING, chosen)
-    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    rows = store.query(_TELLING, chosen).records()
     files = [f"{row.pop('root')}/{row['path']}" for row in rows]
     return Listed([_explained(row, policy) for row in rows], files, total <= MOST)
 

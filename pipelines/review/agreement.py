@@ -125,8 +125,7 @@ def agreement(db: Path) -> Agreement:
 
 def compare(store: Store) -> Agreement | None:
     """The agreement, None where there is no read of a film with a verdict."""
-    found = store.query(_READS)
-    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    rows = store.query(_READS).records()
     if not rows:
         return None
     body = store.query("SELECT (body -> '$.policy')::VARCHAR FROM recipes WHERE latest").rows[0][0]

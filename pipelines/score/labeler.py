@@ -15,7 +15,6 @@ from ...benchmark.findings import FINDINGS
 from ...benchmark.labeler import label
 from ...benchmark.mesh import UNCODED, mapped, mesh_labels
 from ..errors import SettingsError
-from ..splits.stage import rows
 from ..store import Store
 
 LABELLED = """
@@ -41,7 +40,7 @@ def against_published(db: Path) -> Tables:
         StoreError: the database cannot be read.
     """
     with Store.open(db, read_only=True) as store:
-        found = rows(store, LABELLED)
+        found = store.query(LABELLED).records()
     by_labeler: dict[str, list[Mapping[str, Any]]] = {}
     for row in found:
         by_labeler.setdefault(row["labeler"], []).append(row)

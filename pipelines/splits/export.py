@@ -74,9 +74,19 @@ class Materialised:
 
 @dataclass(frozen=True)
 class Exported:
-    """Files written, by name, the hash of the test studies' ids, and that of the cases wherever their films lie."""
+    """What was written.
+
+    Attributes:
+        files: sha256 by name.
+        splits: cases by split.
+        tracks: cases by track.
+        test_studies_sha256: of the test studies' ids.
+        cases_sha256: of the cases, wherever their films lie.
+    """
 
     files: Mapping[str, str]
+    splits: Mapping[str, int]
+    tracks: Mapping[str, int]
     test_studies_sha256: str
     cases_sha256: str
 
@@ -97,8 +107,13 @@ def export(benchmark: Materialised, out: Path, formats: Sequence[str]) -> Export
         written.append(_r2gen(rows, out))
     if "sharegpt" in formats:
         written += _sharegpt(rows, out, benchmark.spec)
-    hashes = {path.name: sha256(path) for path in written}
-    exported = Exported(hashes, studies_hash(benchmark.cases), cases_hash(rows))
+    exported = Exported(
+        files={path.name: sha256(path) for path in written},
+        splits=_count(case.split for case in benchmark.cases),
+        tracks=_count(track for case in benchmark.cases for track in case.tracks),
+        test_studies_sha256=studies_hash(benchmark.cases),
+        cases_sha256=cases_hash(rows),
+    )
     write_json(out / MANIFEST, _manifest(benchmark, exported))
     return exported
 
@@ -239,9 +254,13 @@ def _manifest(benchmark: Materialised, exported: Exported) -> dict[str, Any]:
         "unseen_defects": sorted(name for name in benchmark.defects if not ladder[name].seen),
         "test_studies_sha256": exported.test_studies_sha256,
         "cases_sha256": exported.cases_sha256,
-        "cases_by_split": dict(sorted(Counter(case.split for case in benchmark.cases).items())),
-        "cases_by_track": dict(sorted(Counter(track for case in benchmark.cases for track in case.tracks).items())),
+        "cases_by_split": exported.splits,
+        "cases_by_track": exported.tracks,
         "studies": len({case.study_id for case in benchmark.cases}),
         "patients": len({case.subject_id for case in benchmark.cases}),
         "files": exported.files,
     }
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))

@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...benchmark.cases import Case
 from ...benchmark.cohort import Examination, LabelledImage, Study
-from ...benchmark.findings import FINDINGS, NO_FINDING, SUBSETS
+from ...benchmark.findings import NO_FINDING, SUBSETS, SUPPORT_DEVICES
 from ...benchmark.labeler import label
 from ...benchmark.ladder import read_ladder
 from ...benchmark.leaks import check_films
@@ -23,7 +22,6 @@ from .export import Exported, Materialised, check_formats, export
 
 SHARES = (("train", 0.8), ("validate", 0.1), ("test", 0.1))
 """Of patients, where the data set publishes no split."""
-DEVICES = FINDINGS.index("Support Devices")
 IMAGES = """
 SELECT l.image_id, l.study_id, coalesce(l.subject_id, min(l.subject_id) OVER (PARTITION BY l.study_id)) AS subject_id,
     l.official_split, upper(l.view_position) AS "view", l.regime, l.quality,
@@ -44,19 +42,18 @@ RECIPE = "SELECT recipe_id, policy FROM recipes WHERE latest"
 
 @dataclass(frozen=True)
 class Summary:
-    """What was materialised: cases by split and by track, files written.
+    """What was materialised.
 
     Attributes:
+        exported: what was written.
         without_target: judged studies that are left out because their report lacks the section to be written.
         without_patient: judged studies of whom the catalog names no patient: each counts as a patient of its own, so
             that one who has several of them may stand in two splits.
     """
 
-    splits: Mapping[str, int]
-    tracks: Mapping[str, int]
+    exported: Exported
     without_target: int
     without_patient: int
-    exported: Exported
 
 
 def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -> Summary:
@@ -67,18 +64,18 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
         LeakError: patients or duplicate films cross splits.
     """
     check_formats(formats)
-    images = rows(store, IMAGES)
+    images = store.query(IMAGES).records()
     if not images:
         raise SettingsError(
             "no judged image belongs to a study; run lrrg annotate first, or name the studies in a table lrrg.csv"
         )
-    reports = {report["study_id"]: report for report in rows(store, REPORTS)}
+    reports = {report["study_id"]: report for report in store.query(REPORTS).records()}
     films = [_film(image, spec) for image in images]
     if not any(film.view in spec.projections for film in films):
         raise SettingsError(f"no judged film is frontal by the catalog's view position ({', '.join(spec.projections)})")
     # Before anything is left out: a film without a report can still be another patient's duplicate.
     check_films(films)
-    dates = rows(store, DATES)
+    dates = store.query(DATES).records()
     studies = _studies(_shown(images, films, spec), reports, dates, spec)
     if not studies:
         raise SettingsError(f"no judged study has a report with a {spec.target} section; catalog the reports too")
@@ -91,11 +88,11 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
             paths={image["image_id"]: image["path"] for image in images},
             reports=reports,
             spec=spec,
-            recipe=rows(store, RECIPE)[0],
+            recipe=store.query(RECIPE).records()[0],
             ladder=ladder,
             defects=defects,
             fingerprints={film.image_id: film.fingerprint for film in films},
-            views=_views(rows(store, VIEWS)),
+            views=_views(store.query(VIEWS).records()),
         ),
         out,
         formats,
@@ -103,14 +100,7 @@ def materialise(store: Store, out: Path, formats: tuple[str, ...], spec: Spec) -
     store.replace_cases(cases)
     judged = {film.study_id for film in films}
     unnamed = {image["study_id"] for image in images if not image["subject_id"]}
-    splits = _count(case.split for case in cases)
-    return Summary(splits, _tracks(cases), len(judged - studies.keys()), len(unnamed), exported)
-
-
-def rows(store: Store, sql: str) -> list[dict[str, Any]]:
-    """Rows of a query as dictionaries."""
-    found = store.query(sql)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    return Summary(exported, len(judged - studies.keys()), len(unnamed))
 
 
 def _film(image: Mapping[str, Any], spec: Spec) -> LabelledImage:
@@ -193,7 +183,7 @@ def _study(image: Mapping[str, Any], target: str, time: datetime | None, first: 
         covariates={
             "portable": float("PORTABLE" in procedure),
             "positives": float(present[list(SUBSETS["13"])].sum()),
-            "support_devices": float(present[DEVICES]),
+            "support_devices": float(present[SUPPORT_DEVICES]),
             "no_finding": float(present[NO_FINDING]),
             "reference_words": float(len(target.split())),
             # Of an undated study, or an unnamed patient, nothing is known: no report invents an earlier one.
@@ -235,14 +225,3 @@ def _time(image: Mapping[str, Any]) -> datetime | None:
         except ValueError:
             continue
     return None
-
-
-def _tracks(cases: list[Case]) -> dict[str, int]:
-    return _count(track for case in cases for track in case.tracks)
-
-
-def _count(names: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))

@@ -40,7 +40,7 @@ def test_every_file_holds_the_same_studies(database: Path, tmp_path: Path):
     assert {line["study_id"] for line in lines} == own
     assert all(Path(line["images"][0]).is_absolute() for line in lines)
     assert all(line["messages"][1]["content"].count("<image>") == 1 for line in lines)
-    assert summary.splits.keys() == {"train", "train_holdout", "validate", "test"}
+    assert summary.exported.splits.keys() == {"train", "train_holdout", "validate", "test"}
     assert {(split, track) for split, track, _ in split_rows} >= {("test", "T1"), ("test", "T5"), ("train", "")}
     assert summary.without_target == SPLITS["without_target"]
 
