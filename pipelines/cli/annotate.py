@@ -1,4 +1,4 @@
-"""Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, policy, tools."""
+"""Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, tools."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -6,18 +6,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import SettingsError
-from .policy import writable
+from .options import Db, Json, Policy, Workers, writable
 
 PANEL = "Annotate"
-Db = Annotated[Path, typer.Option("--db", help="database file")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Judge = Annotated[str | None, typer.Option("--judge", metavar="URL[,URL]|none", help="servers of a judge, or none")]
 Model = Annotated[str | None, typer.Option("--model", help="name the judge is served under (default: the first)")]
 When = Annotated[
     Literal["all", "uncertain"] | None, typer.Option("--judge-when", help="which films the judge sees (default: all)")
 ]
 Format = Literal["table", "csv", "json", "parquet"]
-Policy = Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")]
 
 
 def judge_settings(judge: str | None, model: str | None, when: str | None = None) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def annotate(
     address: Annotated[
         str | None, typer.Option(help="of the cluster (default: RAY_ADDRESS, else a Ray of its own)")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="worker processes of this machine (default: one a core)")] = None,
+    workers: Workers = None,
     limit: Annotated[int | None, typer.Option(min=1, help="take on at most so many images")] = None,
     shard: Annotated[str | None, typer.Option(metavar="k/N", help="do the k-th of N parts, into files")] = None,
     shards: Annotated[Path | None, typer.Option(help="folder of shard files (default: beside the database)")] = None,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .options import Json, Splits
+
 PANEL = "Benchmark"
 labeler = typer.Typer(no_args_is_help=True, help="The finding labeler behind the clinical metrics (rule14).")
 
@@ -23,7 +25,7 @@ def splits(
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="folder for the benchmark's files")],
     formats: Annotated[str, typer.Option("--format", help="any of parquet,r2gen,sharegpt")] = "parquet,r2gen,sharegpt",
     seed: Annotated[str, typer.Option(help="of the hold-out, and of splits that no data set publishes")] = "lrrg-v1",
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Materialise the LRRG (Low-quality Radiology Report Generation) benchmark: tracks, splits, training files."""
     from ...benchmark.spec import Spec
@@ -46,7 +48,7 @@ def splits(
 
 
 def score(
-    splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
+    splits: Splits,
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="folder for tables and figures")],
     predictions: Annotated[
         list[Path] | None, typer.Option("--predictions", help="JSONL with case_id and text; repeatable; none: floors")
@@ -63,7 +65,7 @@ def score(
     bridge_python: Annotated[str | None, typer.Option(help="interpreter that has those models' packages")] = None,
     llm_judge: Annotated[str | None, typer.Option(metavar="URL", help="model server: adds judge_errors")] = None,
     llm_judge_model: Annotated[str | None, typer.Option(help="name of the model it serves")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the card as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Score report models per track, regime, defect and severity, with patient-bootstrap intervals and floors."""
     from ...benchmark.metrics import METRICS
@@ -92,7 +94,7 @@ def score(
 def validate(
     db: Annotated[Path | None, typer.Option("--db", help="database of a MIMIC-CXR-JPG catalog with its labels")] = None,
     iu: Annotated[Path | None, typer.Option("--iu", help="NLMCXR_reports.tgz, or a folder of its XML files")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare rule14 with MIMIC-CXR's published labels, or with the human MeSH codes of the Indiana reports."""
     from ...benchmark.agreement import Agreement

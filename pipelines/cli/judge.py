@@ -1,10 +1,11 @@
-"""Verbs around the models that look at films or describe them: serve, calibrate, bench judge."""
+"""Verbs around the judge: serve, calibrate, bench judge, bench reconcile."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from .options import LABELLED, Films, Json, Policy, Workers
 from .run import bench
 
 PANEL = "Judge"
@@ -24,7 +25,7 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on (default: this machine only)")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 for any that is free (default: 8000)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON line each time the server is ready")] = False,
+    as_json: Json = False,
 ) -> None:
     """Start a vLLM server, say when it answers, start it again if it dies, and end it on Ctrl-C."""
     from .. import settings
@@ -36,18 +37,19 @@ def serve(
 
 
 def calibrate(
-    db: Annotated[Path, typer.Option("--db", help="database annotated with the judge, or with --films to be so")],
+    db: Annotated[Path, typer.Option("--db", help="database annotated with the judge; with FILMS it will be")],
     out: Annotated[Path, typer.Option("--out", help="policy file to write (.json); hand it to annotate --policy")],
     films: Annotated[
-        Path | None, typer.Option(help="labelled films (manifest*.csv) to ask about (default: reviewed ones in DB)")
+        Path | None,
+        typer.Argument(exists=True, file_okay=False, help=f"{LABELLED} to ask about (default: reviewed ones in DB)"),
     ] = None,
-    judge: Annotated[str | None, typer.Option(metavar="URL[,URL]", help="servers of the judge, with --films")] = None,
+    judge: Annotated[str | None, typer.Option(metavar="URL[,URL]", help="servers of the judge, with FILMS")] = None,
     policy: Annotated[str | None, typer.Option("--policy", help="policy that the judge joins")] = None,
     refit: Annotated[bool, typer.Option("--refit", help="that policy was fitted on these films: hold it out")] = False,
     trained: Annotated[Path | None, typer.Option(help="patients.json of the judge: leave its patients out")] = None,
     calibration: Annotated[Path | None, typer.Option(help="calibration.json of the judge")] = None,
     curves: Annotated[Path | None, typer.Option(help="folder for reliability.csv and cost.csv")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit how a judge joins the tools; print what it adds on films held out, and how true its probabilities are."""
     from .. import settings, view
@@ -71,8 +73,8 @@ def bench_judge(
     films: Annotated[Path | None, typer.Argument(help="folder of films; phantoms by default")] = None,
     images: Annotated[int, typer.Option(min=2, help="films a round")] = 160,
     rounds: Annotated[int, typer.Option(min=2, help="rounds of both, in turns")] = 4,
-    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Compare the agent's requests a second with a bare load generator's, which replays them to the same judge."""
     from .. import settings
@@ -89,12 +91,12 @@ def bench_judge(
 
 @bench.command("reconcile")
 def bench_reconcile(
-    films: Annotated[Path, typer.Argument(help="labelled films (manifest*.csv); good ones are spoiled")],
+    films: Films,
     judge: Annotated[str, typer.Option(metavar="URL[,URL]", help="servers of the judge")],
-    policy: Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")] = None,
+    policy: Policy = None,
     number: Annotated[int, typer.Option(min=1, help="good films to spoil, in each half of the patients")] = 24,
-    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Hold tools, judge and the rule that settles between them against defects of known severity."""
     from .. import settings

@@ -5,25 +5,16 @@ from typing import Annotated
 
 import typer
 
-from ..errors import SettingsError
+from .options import Films, Json, writable
 
 PANEL = "Annotate"
 policy = typer.Typer(no_args_is_help=True, help="Fit the policy on your own labels, or refer it to your own archive.")
 
 
-def writable(path: Path | None) -> Path | None:
-    """The path of a file to write, refused before minutes of work rather than after them."""
-    if path is not None and not path.parent.is_dir():
-        raise SettingsError(f"{path}: there is no folder {path.parent}; make it first")
-    return path
-
-
 OUT_HELP = "policy file to write (.json); hand it to annotate --policy"
 CHEST_HELP = "file to write (.npz); ships as tools/reference/chest.npz"
-Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of films")]
 Out = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=OUT_HELP)]
 Chest = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=CHEST_HELP)]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fit(
-    films: Folder,
+    films: Films,
     out: Out,
     name: Annotated[str, typer.Option(help="name of the policy")] = "own",
     as_json: Json = False,
@@ -55,7 +46,7 @@ def fit(
 
 
 def reference(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of films")],
     out: Out,
     base: Annotated[str, typer.Option("--policy", help="policy whose model stays")] = "standard.v1",
     limit: Annotated[int, typer.Option(min=20, help="read at most so many films, evenly spaced")] = 1000,
@@ -72,11 +63,7 @@ def reference(
     show({"policy": str(out), "sha256": made.sha256, "unreadable": len(unreadable)}, as_json)
 
 
-def chest(
-    films: Folder,
-    out: Chest,
-    as_json: Json = False,
-) -> None:
+def chest(films: Films, out: Chest, as_json: Json = False) -> None:
     """Learn the mean chest that the positioning tools compare films with, from labelled films (manifest*.csv)."""
     from .. import settings
     from ..policy.chest import write_chest

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .annotate import Db, Json
-from .policy import writable
+from .options import Db, Json, writable
 
 PANEL = "See"
 review = typer.Typer(no_args_is_help=True, help="Take readers' opinions from the report's page, compare with them.")

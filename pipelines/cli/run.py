@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .policy import writable
+from .options import LABELLED, Films, Json, Workers, writable
 
 PANEL = "Run"
-Json = Annotated[bool, typer.Option("--json", help="print one JSON line a row")]
 bench = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy, each figure in one run.")
 
 
@@ -111,7 +110,7 @@ def bench_scale(
 def bench_annotate(
     films: Annotated[Path | None, typer.Argument(help="folder of JPEG or PNG films; phantoms by default")] = None,
     images: Annotated[int, typer.Option(min=10, help="films in the run; a small folder is read again")] = 200,
-    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Compare a whole run with bare decoding of the same films: CPU time of every process, memory."""
@@ -132,7 +131,7 @@ def bench_annotate(
 @bench.command("engines")
 def bench_engines(
     images: Annotated[int, typer.Option(min=100, help="films of each engine's run; small phantoms")] = 2000,
-    workers: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    workers: Workers = None,
     rows: Annotated[int, typer.Option(min=1, help="verdicts to merge; by default as many as MIMIC-CXR")] = 377_110,
     shards: Annotated[int, typer.Option(min=1, help="files these come in")] = 93,
     stored: Annotated[int, typer.Option(min=4096, help="stored readings for the driver's memory")] = 40_960,
@@ -181,7 +180,7 @@ def bench_score(
 
 @bench.command("tools")
 def bench_tools(
-    films: Annotated[Path, typer.Argument(help="folder of hand-labelled films with manifest*.csv")],
+    films: Films,
     as_json: Json = False,
 ) -> None:
     """Accuracy of every quality tool on spoiled films, why textbook measures stay out, CPU time; a few minutes."""
@@ -196,8 +195,10 @@ def bench_tools(
 
 @bench.command("degrade")
 def bench_degrade(
+    films: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help=f"{LABELLED} to solve the severities on")
+    ] = None,
     ladder: Annotated[Path | None, typer.Option(help="ladder file; the shipped LRRG-C by default")] = None,
-    films: Annotated[Path | None, typer.Option(help="solve the severities on these hand-labelled films first")] = None,
     out: Annotated[Path | None, typer.Option(callback=writable, help="write the ladder here")] = None,
     as_json: Json = False,
 ) -> None:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from .options import Films, Json, Splits
+
 PANEL = "Train"
 finetune = typer.Typer(invoke_without_command=True, help="Fine-tune a report model on the benchmark's training films.")
-
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def train(
 
 
 def generate(
-    splits: Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")],
+    splits: Splits,
     model: Annotated[str, typer.Option("--model", metavar="URL|DIR", help="server (several: URL,URL), or a folder")],
     out: Annotated[Path, typer.Option("--out", help="JSON lines to write or to go on with; lrrg score reads them")],
     name: Annotated[str | None, typer.Option(help="of the model in scores (default: served or folder's)")] = None,
@@ -81,7 +81,7 @@ def generate(
 
 
 def judge(
-    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    films: Films,
     out: Annotated[Path, typer.Option("--out", help="folder for the model and the spoiled films")],
     hold_out: Annotated[str | None, typer.Option(metavar="SOURCE", help="leave a whole source out")] = None,
     spoiled: Annotated[int, typer.Option(min=100, help="films to spoil; each gives two views")] = 6500,
@@ -106,7 +106,7 @@ def judge(
 
 
 def judge_accuracy(
-    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    films: Films,
     model: Annotated[
         Path | None, typer.Option(exists=True, help="folder of a judge (default: the shipped one)")
     ] = None,
@@ -126,7 +126,7 @@ def judge_accuracy(
 
 
 def judge_parity(
-    films: Annotated[Path, typer.Option("--films", exists=True, file_okay=False, help="folder with manifest*.csv")],
+    films: Films,
     url: Annotated[str, typer.Option("--judge", metavar="URL", help="server of the judge")],
     model: Annotated[Path | None, typer.Option(exists=True, help="its folder (default: the shipped one)")] = None,
     number: Annotated[int, typer.Option(min=1, help="films to compare on")] = 200,

@@ -69,7 +69,7 @@ def calibrate(*arguments: str | Path) -> dict[str, Any]:
 def ask(server: Server, films: Path, folder: Path) -> dict[str, Any]:
     curves = ("--curves", folder / "curves")
     where = ("--db", folder / "lrrg.duckdb", "--out", folder / "own.json", *curves)
-    return calibrate("--films", films, "--judge", server.url, *where)
+    return calibrate(films, "--judge", server.url, *where)
 
 
 @pytest.fixture(scope="module")
