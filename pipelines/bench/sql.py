@@ -20,7 +20,7 @@ QUESTIONS = {
     "defects": "SELECT defect, count(*) FROM (SELECT unnest(defects) AS defect FROM labels) GROUP BY ALL",
     "histogram": "SELECT floor(quality * 20), count(*) FROM labels GROUP BY ALL",
     "worst 100": "SELECT * FROM labels ORDER BY quality LIMIT 100",
-    "one image": "SELECT * FROM labels WHERE image_id = '00000007-0000000e'",
+    "one image": "SELECT * FROM labels WHERE image_id = film_id(7)",
     "path like": "SELECT count(*) FROM labels WHERE path LIKE '%p10%'",
     "worst of a study": "SELECT study_id, min(quality) AS worst FROM labels GROUP BY ALL ORDER BY worst LIMIT 100",
     "patients with a low film": "SELECT count(DISTINCT subject_id) FROM labels WHERE regime = 'low'",
@@ -31,11 +31,16 @@ QUESTIONS = {
         SELECT i.procedure, avg(quality) FROM labels JOIN image AS i USING (image_id) GROUP BY ALL
     """,
 }
+_ID = """
+CREATE OR REPLACE TEMP MACRO film_id(number) AS
+    array_to_string(regexp_extract_all(sha256(number::VARCHAR)[:40], '.{8}'), '-')
+"""
+"""As long and as random as MIMIC-CXR's."""
 _IMAGES = """
 INSERT INTO image
 SELECT
-    printf('%08x-%08x', i, 2 * i), 1,
-    printf('files/p1%d/p1%07d/s5%07d/%08x-%08x.jpg', i // 37712, i // 6, i // 2, i, 2 * i),
+    film_id(i), 1,
+    printf('files/p1%d/p1%07d/s5%07d/%s.jpg', i // 37712, i // 6, i // 2, film_id(i)),
     printf('1%07d', i // 6), printf('5%07d', i // 2), ['AP', 'PA', 'LATERAL', 'LL'][1 + i % 4],
     CASE WHEN i % 73 = 0 THEN 'test' WHEN i % 126 = 0 THEN 'validate' ELSE 'train' END,
     3056, 2544, '21800101', '123456', ['CHEST (PA AND LAT)', 'CHEST (PORTABLE AP)'][1 + i % 2], NULL
@@ -48,7 +53,7 @@ INSERT INTO random (
 )
 SELECT
     image_id, $recipe, 'bench', 'ok', 'tools', 'synthetic', NULL, NULL,
-    md5(image_id), md5(path), 1500000, 'JPEG', 2544, 3056, 8, 'equalised', view_position, [],
+    sha256(image_id), sha256(path), 1500000, 'JPEG', 2544, 3056, 8, 'equalised', view_position, [],
     (
         SELECT map(list(measure), list(CASE transform WHEN 'log' THEN exp(t) WHEN 'log1p' THEN exp(t) - 1 ELSE t END))
         FROM (
@@ -85,6 +90,7 @@ def bench_sql(recipe: Recipe, images: int = IMAGES) -> Iterator[Timing]:
 def fill(store: Store, recipe: Recipe, images: int) -> None:
     """Put random verdicts on `images` images into an empty database."""
     store.register_recipe(recipe)
+    store.query(_ID)
     store.query(_IMAGES, {"images": images})
     store.query("CREATE TEMP TABLE random AS FROM verdict LIMIT 0")
     store.query(_VERDICTS, {"recipe": recipe.recipe_id})

@@ -160,35 +160,28 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
-    """Append the verdicts, which the table itself refuses where one stands already; then replace what is older.
-
-    Appending takes a fraction of an upsert's time.
-    """
-    try:
-        with transaction(connection):
-            return _merge(connection, group, replaces=False)
-    except duckdb.ConstraintException:
-        stage(connection, ())  # not in the transaction: DuckDB 2.0.0 shows nothing of many rows in a table of its own
-        with transaction(connection):
-            return _merge(connection, group, replaces=True)
-
-
-def _merge(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], *, replaces: bool) -> int:
     digests = {_sha256(path): path for path in group}
-    known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
-    merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
-    new = {digest: path for digest, path in digests.items() if digest not in merged_before}
-    if not new:
-        return 0
+    with transaction(connection):
+        known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
+        merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
+        new = {digest: path for digest, path in digests.items() if digest not in merged_before}
+        return _merge(connection, new) if new else 0
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path]) -> int:
+    """Store the verdicts of files by their sha256, of several on one image the newest; the others count as not new."""
     _look_into(connection, list(new.values()))
-    if replaces:
+    ((overlap,),) = connection.execute(_OVERLAP).fetchall()
+    source = "waiting"
+    if overlap:
+        source = "newest"
+        connection.execute(_MAKE_ROOM)
         connection.execute(_NEWEST)
-    counts = dict(connection.execute(_COUNTS_OF_NEWEST if replaces else _COUNTS).fetchall())
-    merged = connection.execute(_REPLACE if replaces else _APPEND).fetchall()[0][0]
-    names = [path.name for path in new.values()]
+    counts = dict(connection.execute(f"SELECT filename, count(*) FROM {source} GROUP BY ALL").fetchall())
+    connection.execute(f"INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM {source}")
     verdicts = [counts.get(str(path), 0) for path in new.values()]
-    connection.execute(_LEDGER, [[*new], names, verdicts, now()])
-    return merged
+    connection.execute(_LEDGER, [[*new], [path.name for path in new.values()], verdicts, now()])
+    return sum(verdicts)
 
 
 def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
@@ -212,20 +205,23 @@ _WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], 
 # Naming a column of the labels refuses files of an earlier version, which have none.
 _STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"
 _UNDESCRIBED = "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
-_APPEND = "INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM waiting"
-_REPLACE = "INSERT OR REPLACE INTO verdict FROM batch"
+_OVERLAP = """
+SELECT
+    count(*) > count(DISTINCT hash(image_id, recipe_id))
+    OR EXISTS (FROM waiting SEMI JOIN verdict USING (image_id, recipe_id))
+FROM waiting
+"""
+"""Whether an image has several verdicts here, or one that stands; where two share a hash, that costs time, no more."""
+_MAKE_ROOM = """
+DELETE FROM verdict USING waiting AS w
+WHERE w.image_id = verdict.image_id AND w.recipe_id = verdict.recipe_id AND w.created_at > verdict.created_at
+"""
 _NEWEST = """
-INSERT INTO batch BY NAME
-SELECT w.* EXCLUDE (filename)
-FROM waiting AS w
-ANTI JOIN verdict AS v ON v.image_id = w.image_id AND v.recipe_id = w.recipe_id AND v.created_at >= w.created_at
-QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC) = 1
+CREATE OR REPLACE TEMP VIEW newest AS
+FROM waiting ANTI JOIN verdict USING (image_id, recipe_id)
+QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC, filename) = 1
 """
 _LEDGER = "INSERT INTO ingested_shard SELECT unnest(?), unnest(?), unnest(?), ?"
-_COUNTS = "SELECT filename, count(*) FROM waiting GROUP BY ALL"
-_COUNTS_OF_NEWEST = """
-SELECT filename, count(*) FROM waiting SEMI JOIN batch USING (image_id, recipe_id, created_at) GROUP BY ALL
-"""
 
 
 def _write_whole(path: Path, text: str) -> None:
