@@ -11,9 +11,8 @@ from ..benchmark.ladder import Ladder
 from ..benchmark.mimic import as_mimic
 from ..tools import TOOLS, Film, measure
 from ..tools.film import Grey
-from ..tools.image import ImageError, decode, read_bytes
 from .errors import SettingsError
-from .films import LabelledFilm
+from .films import LabelledFilm, read_film
 from .settings import ReadSettings
 from .view import Advance
 
@@ -28,18 +27,6 @@ class Example(NamedTuple):
     """Ladder defect the film was spoiled with; empty where it is as it came."""
     severity: int = 0
     """Severity on that ladder, 1 to 5; 0 where the film is as it came."""
-
-
-def read_film(path: Path, read: ReadSettings) -> Film:
-    """Decode one film.
-
-    Raises:
-        SettingsError: it cannot be read; the message names the file.
-    """
-    try:
-        return decode(read_bytes(path, max_bytes=read.max_bytes), max_pixels=read.max_pixels)
-    except ImageError as error:
-        raise SettingsError(f"{path}: {error}") from error
 
 
 def unlabelled(paths: Iterable[Path], read: ReadSettings, advance: Advance) -> tuple[list[Example], list[str]]:

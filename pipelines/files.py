@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import Any
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file of this process to write in place of `path`: it gets that name at the end, or goes where writing failed.
+    """A file beside `path` to write in its place: it gets that name at the end, or goes where writing failed.
 
-    The name's end stays, because some libraries choose their format by it.
+    Nobody else writes that file, on whatever machine. Its name ends as the other's, since libraries go by that.
     """
-    part = path.with_name(f".{os.getpid()}.{path.name}")
+    part = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         yield part
         part.replace(path)

@@ -1,4 +1,4 @@
-"""Hand-labelled films on disk: what calibration, policy fitting and the tool benchmark read."""
+"""Films outside a run: reading one, and folders of hand-labelled ones, from which tools, policy and judge learn."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,8 +6,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from ..tools import Film
+from ..tools.image import ImageError, decode
 from .adapters.base import table
 from .errors import SettingsError
+from .settings import ReadSettings
+from .storage import read_bytes
 
 COLUMNS = ("file", "patient", "view", "apparent_quality")
 LABELS = ("good", "borderline", "low", "")
@@ -28,6 +32,19 @@ class LabelledFilm(NamedTuple):
     def reporting(self) -> bool:
         """Whether the patient is of the half that figures are reported on; parameters come from the other half."""
         return bool(hashlib.sha256(self.patient.encode()).digest()[0] & 1)
+
+
+def read_film(path: str | Path, limits: ReadSettings) -> Film:
+    """Read and decode one film as a run does.
+
+    Raises:
+        SettingsError: it is not there or no sound film; the message names it.
+        OSError: the storage failed.
+    """
+    try:
+        return decode(read_bytes(str(path), limits), max_pixels=limits.max_pixels)
+    except ImageError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def labelled_films(root: Path) -> list[LabelledFilm]:

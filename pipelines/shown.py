@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmark.degrade import degrade
-from ..tools.image import ImageError, decode
 from .errors import SettingsError
+from .films import read_film
 from .settings import ReadSettings
-from .storage import read_bytes
 
 Grey = NDArray[np.uint8]
 
@@ -23,9 +22,9 @@ def decoded(path: str, limits: ReadSettings) -> Grey:
         OSError: the storage failed.
     """
     try:
-        return decode(read_bytes(path, limits), max_pixels=limits.max_pixels).pixels
-    except ImageError as error:
-        raise SettingsError(f"{path}: {error}; put it back, or run lrrg annotate and lrrg splits again") from error
+        return read_film(path, limits).pixels
+    except SettingsError as error:
+        raise SettingsError(f"{error}; put it back, or run lrrg annotate and lrrg splits again") from error
 
 
 def spoilt(grey: Grey, row: Mapping[str, Any]) -> Grey:

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from lrrg.pipelines.view import Advance
 
 
+def quiet(done: int = 1, **counts: int) -> None:
+    """Progress of which nobody is told."""
+
+
 @contextmanager
 def silent(label: str, total: int | None) -> Iterator[Advance]:
     """Show nothing."""
-
-    def advance(done: int = 1, **counts: int) -> None:
-        pass
-
-    yield advance
+    yield quiet
 
 
 def no_warning(messages: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from ..pixels import Grey, resized
+from ..question import Question
 from ..settings import ReadSettings
 from ..shown import decoded, spoilt
 
@@ -26,6 +27,10 @@ class Prepared(NamedTuple):
 
     row: Row
     film: Grey
+
+
+Ask = Callable[[Prepared], Question]
+"""What to ask about a film."""
 
 
 @dataclass(frozen=True)

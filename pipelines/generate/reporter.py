@@ -1,6 +1,6 @@
 """Reports of a model in this process, by transformers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from transformers.utils.logging import disable_progress_bar
 from ..finetune.flat import flatten_patch_embedding
 from ..finetune.processor import Asked, Processor
 from ..finetune.train import spare_threads
-from ..question import Question
-from .predictions import Written
-from .prepared import Prepared
+from .predictions import Take, Written
+from .prepared import Ask, Prepared
 
 
 class Reporter:
@@ -35,8 +34,8 @@ class Reporter:
     def report(
         self,
         films: Iterator[Prepared],
-        ask: Callable[[Prepared], Question],
-        take: Callable[[Sequence[Written]], None],
+        ask: Ask,
+        take: Take,
         over: Callable[[], bool],
         *,
         batch_size: int,

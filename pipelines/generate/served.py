@@ -15,8 +15,8 @@ from ...agent.server import Identity, Limits
 from ..pixels import Grey
 from ..question import Question
 from ..settings import Settings
-from .predictions import Written
-from .prepared import Prepared
+from .predictions import Take, Written
+from .prepared import Ask, Prepared
 
 
 def is_url(model: str) -> bool:
@@ -59,8 +59,8 @@ class Servers:
     def report(
         self,
         films: Iterator[Prepared],
-        ask: Callable[[Prepared], Question],
-        take: Callable[[Sequence[Written]], None],
+        ask: Ask,
+        take: Take,
         over: Callable[[], bool],
         *,
         max_tokens: int,
@@ -86,8 +86,8 @@ class Servers:
     async def _report(
         self,
         films: Iterator[Prepared],
-        ask: Callable[[Prepared], Question],
-        take: Callable[[Sequence[Written]], None],
+        ask: Ask,
+        take: Take,
         over: Callable[[], bool],
         max_tokens: int,
     ) -> None:
@@ -108,9 +108,7 @@ class Servers:
                     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _first(
-    waiting: set[asyncio.Task[Written]], take: Callable[[Sequence[Written]], None]
-) -> set[asyncio.Task[Written]]:
+async def _first(waiting: set[asyncio.Task[Written]], take: Take) -> set[asyncio.Task[Written]]:
     """Take what comes first; a failure is raised once what came with it is kept."""
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     faults = [fault for task in done if (fault := task.exception()) is not None]

@@ -15,16 +15,14 @@ from ..serving.models import resolve
 from ..settings import Settings
 from ..splits.files import prompt_of, read_materials
 from ..view import Progress
-from .predictions import Predictions, Written
-from .prepared import Making, Prepared, prepared
+from .predictions import Predictions, Take, Written
+from .prepared import Ask, Making, Prepared, prepared
 from .served import Servers, is_url
 
 MERGED = "merged"
 """Folder of the whole model below that of a training run."""
 MIN_PIXELS, SERVED_PIXELS = 4 * 28 * 28, 1024 * 28 * 28
 """Of a film that a server is sent."""
-Ask = Callable[[Prepared], Question]
-Take = Callable[[Sequence[Written]], None]
 Over = Callable[[], bool]
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from ... import __version__
 from ...agent.policy import Policy, load
 from ...agent.state import ASPECTS
+from ..films import read_film
 from ..places import Location
 from ..settings import Settings
 from .against import beyond_usual
-from .group import open_film
 from .overlay import picture
 from .page import write_page
 
@@ -40,7 +40,7 @@ def write_card(image: Location, steps: Steps, settings: Settings, out: Path) -> 
         "steps": [{"step": step, "found": _brief(found)} for step, found in steps],
         "told": told,
         "cuts": _cuts(policy, told.get("intensity_domain")),
-        "picture": picture(open_film(str(image), settings.read), SIDE, _looked(steps)) if "regime" in told else None,
+        "picture": picture(read_film(str(image), settings.read), SIDE, _looked(steps)) if "regime" in told else None,
     }
     write_page(out, "card", f"{image.name}: image quality", data)
 

@@ -7,12 +7,9 @@ from typing import Any
 from ... import __version__
 from ...agent.policy import Policy
 from ...agent.state import ASPECTS
-from ...tools.film import Film
-from ...tools.image import ImageError, decode
-from ..errors import SettingsError
+from ..films import read_film
 from ..review.agreement import compare
 from ..settings import ReadSettings
-from ..storage import read_bytes
 from ..store import Store, StoreError
 from ..view import Progress
 from . import distributions, facts
@@ -39,6 +36,7 @@ def write_report(db: Path, out: Path, limits: ReadSettings | None, progress: Pro
     Raises:
         StoreError: see `Store.open`; `empty` where the database holds no verdict yet.
         SettingsError: a picture's film cannot be read any more.
+        OSError: the storage failed.
     """
     with Store.open(db, read_only=True) as store:
         data, files = gather(store, db.stem)
@@ -53,21 +51,9 @@ def _add_pictures(rows: list[dict[str, Any]], files: list[str], limits: ReadSett
     chosen = readable[:: -(-len(readable) // PICTURES) or 1]
     with progress("pictures", len(chosen)) as advance:
         for row, path in chosen:
-            row["picture"] = picture(open_film(path, limits), SIDE)
+            row["picture"] = picture(read_film(path, limits), SIDE)
             advance()
     return len(chosen)
-
-
-def open_film(path: str, limits: ReadSettings) -> Film:
-    """Read a film that was read before.
-
-    Raises:
-        SettingsError: it is gone or has become unreadable.
-    """
-    try:
-        return decode(read_bytes(path, limits), max_pixels=limits.max_pixels)
-    except (ImageError, OSError) as error:
-        raise SettingsError(f"{path}: no picture of it: {error}") from error
 
 
 def gather(store: Store, title: str) -> tuple[dict[str, Any], list[str]]:

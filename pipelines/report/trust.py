@@ -1,9 +1,9 @@
 """What the page says about readers: agreement, per-defect detection, calibration."""
 
-import math
 from typing import Any
 
 from ...benchmark.statistics import Interval
+from ..finite import finite
 from ..review.agreement import Agreement
 
 
@@ -46,4 +46,4 @@ def trust(found: Agreement | None) -> dict[str, Any] | None:
 
 
 def _interval(value: Interval) -> dict[str, float | None]:
-    return {name: None if math.isnan(number) else number for name, number in value._asdict().items()}
+    return finite(value._asdict())

@@ -1,4 +1,4 @@
-"""Figures of a scored benchmark: severity curves and forest plots. The only room that knows matplotlib."""
+"""Figures of a scored benchmark: severity curves and forest plots."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

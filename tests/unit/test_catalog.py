@@ -13,13 +13,10 @@ from lrrg.pipelines.adapters.base import study_time
 from lrrg.pipelines.catalog.stage import catalog
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.store import Store
+from lrrg.tests.quiet import quiet
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from typer.testing import CliRunner
-
-
-def quiet(done: int = 1, **counts: int) -> None:
-    pass
 
 
 def write_image(path: Path) -> None:

@@ -18,6 +18,7 @@ from lrrg.pipelines.finetune.compare.study import NORMALS, START, Study
 from lrrg.pipelines.finetune.compare.table import LOSS, SCORES, SHOWN, Scores, by_row, score, table
 from lrrg.pipelines.finetune.processor import Processor
 from lrrg.pipelines.finetune.tokenizer import train_tokenizer
+from lrrg.tests.quiet import quiet, silent
 
 ROWS = [
     {"name": "clean only", "strategy": {"name": "sft_clean"}},
@@ -39,13 +40,9 @@ def small(**given: Any) -> Comparison:
     )
 
 
-def quiet(label: str, total: int | None) -> Any:
-    return nullcontext(lambda *done, **counts: None)
-
-
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Films:
-    return films("test", 0, 30, tmp_path_factory.mktemp("films"), lambda *done, **counts: None)
+    return films("test", 0, 30, tmp_path_factory.mktemp("films"), quiet)
 
 
 def test_reports_say_what_the_labeler_reads():
@@ -203,7 +200,7 @@ def test_a_stopped_experiment_goes_on(tmp_path: Path):
         Study(small(), tmp_path, stopping).run(1)
     runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*.predictions.jsonl")}
     assert 2 <= len(runs) < 6  # after six tuning runs; what was begun is ended
-    lines = Study(small(), tmp_path, quiet).run(2)
+    lines = Study(small(), tmp_path, silent).run(2)
     assert {line.row for line in lines} == {START, NORMALS, *(row["name"] for row in ROWS)}
     assert all(line.runs == 2 for line in lines)
     assert all(path.stat().st_mtime_ns == made for path, made in runs.items())
@@ -211,4 +208,4 @@ def test_a_stopped_experiment_goes_on(tmp_path: Path):
     record = json.loads(next(iter(runs)).read_text(encoding="utf-8").splitlines()[0])
     assert {"model", "condition", "key", "text", "rate"} <= record.keys()
     with pytest.raises(SettingsError, match="other films"):
-        Study(small(run={"passes": 8, "seeds": [1, 2]}), tmp_path, quiet)
+        Study(small(run={"passes": 8, "seeds": [1, 2]}), tmp_path, silent)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from lrrg.pipelines.errors import SettingsError
-from lrrg.pipelines.films import LabelledFilm, labelled_films
+from lrrg.pipelines.films import LabelledFilm, labelled_films, read_film
+from lrrg.pipelines.settings import ReadSettings
+from lrrg.tests.poison import encoded, picture
 
 HEAD = "file,patient,view,apparent_quality\n"
 
@@ -40,3 +42,11 @@ def test_a_manifest_that_is_no_text_is_named(tmp_path: Path):
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match=r"manifest\.csv: not UTF-8"):
         labelled_films(tmp_path)
+
+
+def test_a_film_is_read_or_named(tmp_path: Path):
+    (tmp_path / "film.png").write_bytes(encoded(picture(300, 240), "PNG"))
+    assert read_film(tmp_path / "film.png", ReadSettings()).pixels.shape == (300, 240)
+    (tmp_path / "page.png").write_bytes(b"<html>")
+    with pytest.raises(SettingsError, match=r"page\.png: the first bytes"):
+        read_film(tmp_path / "page.png", ReadSettings())

@@ -24,6 +24,7 @@ from lrrg.pipelines.generate.stage import Generated, Options, generate
 from lrrg.pipelines.pixels import resized
 from lrrg.pipelines.score.stage import Options as ScoreOptions
 from lrrg.pipelines.score.stage import read_benchmark, read_predictions, score
+from lrrg.tests.quiet import quiet, silent
 from lrrg.tests.reported import reported, small
 from lrrg.tests.scripted import fails, says, serving
 from lrrg.tools.image import decode
@@ -41,11 +42,6 @@ def model(splits: Path, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "sft"
     train(splits, small(train={"steps": 2}), out, settings.load().read)
     return out
-
-
-@contextmanager
-def silent(label: str, total: int | None) -> Iterator[Callable[..., None]]:
-    yield lambda done=1, **counts: None
 
 
 def write(splits: Path, model: Path | str, out: Path, options: Options = ONCE, progress=silent, **client) -> Generated:
@@ -67,7 +63,7 @@ def test_every_case_gets_one_report_and_the_score_takes_them(splits: Path, model
     assert [each["case_id"] for each in lines(out)] == sorted(case.case_id for case in cases)
     assert first["dicom_ids"] == [cases[0].image_id]
     assert first["finish_reason"] in ("stop", "length")
-    scores = score(splits, [out], ScoreOptions(reference="sft", draws=100), lambda done=1, **counts: None)
+    scores = score(splits, [out], ScoreOptions(reference="sft", draws=100), quiet)
     assert {("sft", "T5", "value"), ("sft", "T4", "drop")} <= {
         (row.model, row.track, row.quantity) for row in scores.rows
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lrrg.pipelines.adapters import DatasetError, DuplicateIdError, mimic
 from lrrg.pipelines.records import CatalogRow, LabelRow
+from lrrg.tests.quiet import quiet
 
 ONE = "00000001-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"
 TWO = "00000002-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"
@@ -18,10 +19,6 @@ METADATA = (
     "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,StudyDate,StudyTime,"
     "ProcedureCodeSequence_CodeMeaning,ViewCodeSequence_CodeMeaning,PatientOrientationCodeSequence_CodeMeaning"
 )
-
-
-def quiet(done: int = 1, **counts: int) -> None:
-    pass
 
 
 def write_table(path: Path, header: str, *lines: str) -> None:

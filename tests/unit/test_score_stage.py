@@ -20,13 +20,10 @@ from lrrg.pipelines.splits.export import CASES
 from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import judged_store
+from lrrg.tests.quiet import quiet
 from typer.testing import CliRunner
 
 OPTIONS = Options(reference="sft", draws=100)
-
-
-def silent(done: int = 1, **counts: int) -> None:
-    """Progress that nobody watches."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +45,7 @@ def world(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def scores(world):
-    return score(world["splits"], [world["sft"], world["dual"]], OPTIONS, silent)
+    return score(world["splits"], [world["sft"], world["dual"]], OPTIONS, quiet)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +120,7 @@ def test_the_report_says_which_gaps_are_effects(scores, written):
 
 
 def test_scoring_twice_gives_the_same_numbers(scores, world):
-    again = score(world["splits"], [world["dual"], world["sft"]], OPTIONS, silent)
+    again = score(world["splits"], [world["dual"], world["sft"]], OPTIONS, quiet)
     # As text: a quantity without a value is NaN, which differs from itself.
     assert repr(again.rows) == repr(scores.rows)
     assert again.endpoints == scores.endpoints
@@ -158,22 +155,22 @@ def test_the_signature_changes_with_every_setting(world):
 def test_a_malformed_line_is_named(world, tmp_path: Path, line: str, message: str):
     (tmp_path / "bad.jsonl").write_text(line + "\n")
     with pytest.raises(SettingsError, match=message):
-        score(world["splits"], [tmp_path / "bad.jsonl"], Options(draws=100), silent)
+        score(world["splits"], [tmp_path / "bad.jsonl"], Options(draws=100), quiet)
 
 
 def test_what_is_wrong_is_said_before_a_floor_learns(world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lrrg.pipelines.score.stage.floors", lambda *_: pytest.fail("minutes of work"))
     with pytest.raises(SettingsError, match="no such predictions file"):
-        score(world["splits"], [tmp_path / "none.jsonl"], OPTIONS, silent)
+        score(world["splits"], [tmp_path / "none.jsonl"], OPTIONS, quiet)
     with pytest.raises(SettingsError, match="--protocol other: choose from complete"):
-        score(world["splits"], [], replace(OPTIONS, protocol="other"), silent)
+        score(world["splits"], [], replace(OPTIONS, protocol="other"), quiet)
 
 
 def test_a_missing_prediction_stops_scoring(world, tmp_path: Path):
     lines = world["sft"].read_text().splitlines(keepends=True)
     (tmp_path / "short.jsonl").write_text("".join(lines[1:]))
     with pytest.raises(PredictionError, match="1 of"):
-        score(world["splits"], [tmp_path / "short.jsonl"], Options(draws=100), silent)
+        score(world["splits"], [tmp_path / "short.jsonl"], Options(draws=100), quiet)
 
 
 def test_an_edited_benchmark_is_refused(world, tmp_path: Path):
@@ -187,7 +184,7 @@ def test_an_edited_benchmark_is_refused(world, tmp_path: Path):
 def test_no_file_can_pose_as_a_floor(world, tmp_path: Path):
     (tmp_path / "posing.jsonl").write_text(world["sft"].read_text().replace('"sft"', f'"{TEMPLATE}"'))
     with pytest.raises(SettingsError, match="a floor's name"):
-        score(world["splits"], [tmp_path / "posing.jsonl"], Options(draws=100), silent)
+        score(world["splits"], [tmp_path / "posing.jsonl"], Options(draws=100), quiet)
 
 
 def test_the_hold_out_does_not_move_the_test_sets_cider(scores, world):
