@@ -30,7 +30,7 @@ Key = tuple[Domain, str, int]
 class Rungs(NamedTuple):
     """All measures of one film's ladder: values by (domain, defect, severity); the clean film is (domain, "", 0)."""
 
-    source: str
+    film: LabelledFilm
     values: dict[Key, dict[str, float]]
 
 
@@ -51,7 +51,7 @@ def _ladder(film: LabelledFilm) -> Rungs:
         for defect, severity, spoiled in _spoiled(grey, film.path.stem):
             for domain in BOTH:
                 values[domain, defect, severity] = _measured(spoiled, domain, film.view, defect)
-    return Rungs(film.source, values)
+    return Rungs(film, values)
 
 
 def _spoiled(grey: NDArray[np.uint8], key: str) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:

@@ -23,6 +23,7 @@ from .claims import short
 
 LABELS = Path(__file__).with_name("shutters.csv")
 WANTED = 0.95
+UNSURE = "unsure"
 COLUMNS = ("source", "with", "without", "unsure", "wanted", "presentation", "equalised")
 
 
@@ -33,32 +34,34 @@ def seen_by_eye() -> dict[str, str]:
 
 
 def against_eyes(films: Sequence[LabelledFilm], advance: Advance) -> list[tuple[object, ...]]:
-    """One row a source, as `COLUMNS`: AUROC of the shutter probability on films of the reporting half.
+    """One row a source and one of all films together, as `COLUMNS`: AUROC of the shutter probability.
 
-    In brackets the 95 % interval over patients.
+    Films of the reporting half; in brackets the 95 % interval over patients.
     """
     labels = seen_by_eye()
     shown = [film for film in films if film.reporting and film.path.name in labels]
-    return [
-        _row(name, [film for film in shown if film.source == name], labels, advance)
-        for name in sorted({film.source for film in shown})
-    ]
+    found = {film: _probabilities(film, advance) for film in shown if labels[film.path.name] != UNSURE}
+    sources = sorted({film.source for film in shown})
+    scopes = [(name, [film for film in shown if film.source == name]) for name in sources]
+    together = [("all", shown)] if len(sources) > 1 else []
+    return [(name, *_row(chosen, labels, found)) for name, chosen in [*scopes, *together]]
 
 
-def _row(source: str, films: Sequence[LabelledFilm], labels: dict[str, str], advance: Advance) -> tuple[object, ...]:
-    told = [labels[film.path.name] for film in films]
-    sure = [film for film, label in zip(films, told, strict=True) if label != "unsure"]
-    truth = np.array([labels[film.path.name] == "yes" for film in sure])
-    found = np.array([_probabilities(film, advance) for film in sure])
-    patients = [film.patient for film in sure]
-    both = 0 < truth.sum() < len(truth)
-    areas = [_area(found[:, domain], truth, patients) if both else "" for domain in (0, 1)]
-    with_one = int(truth.sum())
-    return (source, with_one, len(truth) - with_one, told.count("unsure"), short(WANTED), *areas)
+def _row(
+    films: Sequence[LabelledFilm], labels: dict[str, str], found: dict[LabelledFilm, tuple[float, float]]
+) -> tuple[object, ...]:
+    sure = [film for film in films if film in found]
+    truth = np.array([labels[film.path.name] == "yes" for film in sure], bool)
+    areas = [_area([found[film][k] for film in sure], truth, sure) for k in (0, 1)]
+    return (int(truth.sum()), int((~truth).sum()), len(films) - len(sure), short(WANTED), *areas)
 
 
-def _area(found: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str]) -> str:
-    area = cluster_bootstrap(lambda rows: auroc(found[rows], truth[rows]), patients)
+def _area(found: Sequence[float], truth: NDArray[np.bool_], films: Sequence[LabelledFilm]) -> str:
+    """Empty where all films are of one kind."""
+    if truth.all() or not truth.any():
+        return ""
+    values = np.array(found)
+    area = cluster_bootstrap(lambda rows: auroc(values[rows], truth[rows]), [film.patient for film in films])
     return f"{short(area.value)} ({short(area.low)}–{short(area.high)})"
 
 

@@ -1,4 +1,4 @@
-"""`lrrg bench tools`: how well each tool answers its defect and no other, why the textbook measures stay out, speed.
+"""`lrrg bench tools`: how well each tool answers its defect and no other, what the agent makes of it, and speed.
 
 Only patients of the reporting half count here; parameters were chosen on the others. Sources differ in export and pixel
 size, so clean and spoiled films are compared within a source and the pairs of all sources pooled.
@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...benchmark.statistics import auroc
+from ...agent.policy import Policy
+from ...benchmark.statistics import auroc, cluster_bootstrap
 from ...tools import Domain
 from ..errors import SettingsError
-from ..films import LabelledFilm, labelled_films
-from ..policy.stage import held_out
+from ..examples import Example, examples
+from ..films import labelled_films
+from ..policy.check import patients_table
 from ..settings import ReadSettings
 from ..view import Advance
 from .claims import BOTH, CLAIMS, TEXTBOOK, Claim, short
 from .ladders import MIN_SIDE, SEVERITIES, Rungs, climb
-from .shutters import COLUMNS, against_eyes
+from .shutters import COLUMNS as SHUTTERS
+from .shutters import against_eyes
 from .speed import speed
+from .verdicts import COLUMNS, verdicts
 
 MIN_FILMS = 3
 """Good films a source must have to be compared with itself."""
@@ -34,34 +39,42 @@ class Grid(NamedTuple):
     rows: list[tuple[object, ...]]
 
 
-def report(root: Path, advance: Advance) -> list[Grid]:
+def report(root: Path, policy: Policy, advance: Advance) -> list[Grid]:
     """Measure everything on the labelled films below `root`.
+
+    Args:
+        root: folder of labelled films.
+        policy: whose verdicts on good and spoiled films are shown.
+        advance: told of every film.
 
     Raises:
         SettingsError: no labelled films, or too few good ones of the reporting half and size.
     """
     films = labelled_films(root)
     good = [film for film in films if film.label == "good" and film.reporting]
-    quality = _quality(films, advance)
+    measured = examples([film for film in films if film.label], ReadSettings(), advance)  # pyright: ignore[reportCallIssue]
+    quality = _quality(measured)
     shutters = Grid(
         "Shutters that films came with, as seen by eye: AUROC of the shutter probability",
-        COLUMNS,
+        SHUTTERS,
         against_eyes(films, advance),
     )
     ladders: list[Rungs] = []
     for rungs in climb(good):
         ladders.append(rungs)
         advance()
-    sources = [name for name in sorted({each.source for each in ladders}) if _count(ladders, name) >= MIN_FILMS]
+    sources = [name for name in sorted({each.film.source for each in ladders}) if _count(ladders, name) >= MIN_FILMS]
     if not sources:
         raise SettingsError(f"{root}: fewer than {MIN_FILMS} good films of {MIN_SIDE} px in each source; add films")
     counted = ", ".join(f"{_count(ladders, name)} {name}" for name in sources)
     answers = [_answers(ladders, sources, counted, domain) for domain in BOTH]
-    return [*answers, shutters, _textbook(ladders, sources, counted), _speed(), quality]
+    clean = [each for each in measured if each.film.label == "good" and each.film.reporting]
+    said = [_verdicts(policy, clean, ladders, domain) for domain in BOTH]
+    return [*answers, *said, shutters, _textbook(ladders, sources, counted), _speed(), quality]
 
 
 def _count(ladders: Sequence[Rungs], source: str) -> int:
-    return sum(each.source == source for each in ladders)
+    return sum(each.film.source == source for each in ladders)
 
 
 def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str, domain: Domain) -> Grid:
@@ -71,8 +84,9 @@ def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str, domai
             pooled = _areas(ladders, sources, claim.measure, domain, claim.defect, claim.sign)
             each = [_areas(ladders, [name], claim.measure, domain, claim.defect, claim.sign) for name in sources]
             met = "yes" if _met(claim, pooled) else "no"
-            rows.append((claim.measure, claim.defect, claim.wanted, _shown(pooled), met, *map(_shown, each)))
-    columns = ("measure", "defect", "wanted", "AUROC", "met", *sources)
+            sure = _interval(ladders, sources, claim, domain) if claim.most == 1.0 else ""
+            rows.append((claim.measure, claim.defect, claim.wanted, _shown(pooled), met, sure, *map(_shown, each)))
+    columns = ("measure", "defect", "wanted", "AUROC", "met", "95 % at 1", *sources)
     return Grid(f"Tools against defects of severity 1/2/3, {domain} films ({films})", columns, rows)
 
 
@@ -92,22 +106,34 @@ def _speed() -> Grid:
     return Grid("CPU on a film of 2544 x 3056 px, JPEG quality 95", ("step", "ms", "of imdecode"), rows)
 
 
-def _quality(films: Sequence[LabelledFilm], advance: Advance) -> Grid:
-    rows = held_out([film for film in films if film.label], ReadSettings(), advance)  # pyright: ignore[reportCallIssue]
+def _verdicts(policy: Policy, clean: Sequence[Example], ladders: Sequence[Rungs], domain: Domain) -> Grid:
+    counted = f"{sum(each.domain == domain for each in clean)} good ones, {len(ladders)} spoiled at severity 1/2/3"
+    title = f"What {policy.name} v{policy.version} says of {domain} films ({counted}): share of them"
+    return Grid(title, COLUMNS, verdicts(policy, clean, ladders, domain))
+
+
+def _quality(films: Sequence[Example]) -> Grid:
+    rows = patients_table(films)
     columns = tuple(rows[0])
     title = "Quality against readers, low against good films of patients the model had not seen"
     return Grid(title, columns, [tuple(row[name] for name in columns) for row in rows])
 
 
 def _areas(
-    ladders: Sequence[Rungs], sources: Sequence[str], measure: str, domain: Domain, defect: str, sign: int
+    ladders: Sequence[Rungs],
+    sources: Sequence[str],
+    measure: str,
+    domain: Domain,
+    defect: str,
+    sign: int,
+    severities: Sequence[int] = SEVERITIES,
 ) -> list[float]:
     """AUROC of `sign * measure` for films with the defect, by severity; pairs of one source only.
 
     A defect without degrees gives one figure. NaN where no film of any source has the measure.
     """
     found = []
-    for severity in SEVERITIES:
+    for severity in severities:
         if all((domain, defect, severity) not in each.values for each in ladders):
             continue
         clean = [_column(ladders, source, measure, (domain, "", 0)) for source in sources]
@@ -116,8 +142,19 @@ def _areas(
     return found
 
 
+def _interval(ladders: Sequence[Rungs], sources: Sequence[str], claim: Claim, domain: Domain) -> str:
+    """Of the AUROC at severity 1, over patients."""
+
+    def area(rows: NDArray[np.intp]) -> float:
+        drawn = [ladders[i] for i in rows]
+        return _areas(drawn, sources, claim.measure, domain, claim.defect, claim.sign, SEVERITIES[:1])[0]
+
+    found = cluster_bootstrap(area, [each.film.patient for each in ladders])
+    return f"{short(found.low)}–{short(found.high)}"
+
+
 def _column(ladders: Sequence[Rungs], source: str, measure: str, key: tuple[Domain, str, int]) -> list[float]:
-    films = (each.values.get(key, {}) for each in ladders if each.source == source)
+    films = (each.values.get(key, {}) for each in ladders if each.film.source == source)
     return [values[measure] for values in films if measure in values]
 
 

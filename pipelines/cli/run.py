@@ -183,12 +183,14 @@ def bench_tools(
     films: Films,
     as_json: Json = False,
 ) -> None:
-    """Accuracy of every quality tool on spoiled films, why textbook measures stay out, CPU time; a few minutes."""
+    """Accuracy of every quality tool on spoiled films, what the agent says of them, CPU time; a few minutes."""
+    from ...agent.policy import load
+    from .. import settings
     from ..bench.tools import report
     from ..view import grid, progress
 
     with progress("films", None) as advance:
-        grids = report(films, advance)
+        grids = report(films, load(settings.load().agent.policy), advance)
     for each in grids:
         grid(each.columns, each.rows, each.title, as_json)
 
@@ -196,7 +198,8 @@ def bench_tools(
 @bench.command("degrade")
 def bench_degrade(
     films: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help=f"{LABELLED} to solve the severities on")
+        Path | None,
+        typer.Argument(exists=True, file_okay=False, help=f"{LABELLED} to solve the severities on"),
     ] = None,
     ladder: Annotated[Path | None, typer.Option(help="ladder file; the shipped LRRG-C by default")] = None,
     out: Annotated[Path | None, typer.Option(callback=writable, help="write the ladder here")] = None,

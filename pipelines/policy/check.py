@@ -50,9 +50,9 @@ def check(films: Sequence[Example], spoiled: Sequence[Example]) -> dict[str, Row
     }
 
 
-def patients_table(films: Sequence[Example], spoiled: Sequence[Example]) -> Rows:
-    """The table `patients` of `check` alone."""
-    return _table(by_patient(films, spoiled))
+def patients_table(films: Sequence[Example]) -> Rows:
+    """The table `patients` of `check` alone, of fits to hand labels without spoiled films."""
+    return _table(by_patient(films, []))
 
 
 def _table(held: Sequence[Judged]) -> Rows:

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...agent.policy import TRANSFORMS, Policy, Reference, Regimes, Severity, Term
-from ...benchmark.ladder import TOOL_SEVERITIES
+from ...agent.policy import Policy, Regimes, Severity, Term
 from ..errors import SettingsError
 from ..examples import Example
+from .cuts import severities
 from .model import Floats, Model, fit_model, log_odds, patient_folds
-from .plan import FIT_DEFECTS, FIT_SEVERITIES, GRADES, MODEL, RULES, VIEWS, Grade
+from .plan import FIT_DEFECTS, FIT_SEVERITIES, MODEL, RULES, VIEWS
 
 Row = TypeVar("Row", Severity, Term)
 
@@ -24,8 +23,6 @@ SURE = 0.1
 PASSED = 0.05
 """Share of low films that may reach `regimes.high` on held-out patients."""
 MIN_GOOD = 10
-ALARMS = (0.08, 0.03, 0.01)
-"""Share of good films that may reach severity 1, 2 and 3 of an aspect; its measures divide it between them."""
 FOLDS = 5
 
 
@@ -50,7 +47,7 @@ def fit_policy(name: str, films: Sequence[Example], spoiled: Sequence[Example]) 
     fitted = fit(films, spoiled)
     scales = [row for model in fitted.models.values() for row in model.reference]
     terms = [term for domain in FITTED for term in _terms(domain, fitted.models[domain])]
-    grades = _severities(films, spoiled, scales)
+    grades = severities(films, spoiled, scales)
     low, high = fitted.regimes.low, fitted.regimes.high
     return Policy(
         name=name,
@@ -154,84 +151,3 @@ def _terms(domain: str, model: Model) -> list[Term]:
 
 def _borrowed(rows: Iterable[Row]) -> list[Row]:
     return [row.model_copy(update={"domain": "linear"}) for row in rows if row.domain == "presentation"]
-
-
-def _severities(films: Sequence[Example], spoiled: Sequence[Example], scales: Sequence[Reference]) -> list[Severity]:
-    """Cut points of every grade, on the development half of the patients."""
-    found = []
-    for domain, grades in GRADES.items():
-        clean = [each for each in films if _develops(each, domain) and each.film.label == "good"]
-        worse = [each for each in spoiled if _develops(each, domain)]
-        for grade in grades:
-            ladder = [each for each in worse if each.defect in grade.defects]
-            share = 1 / sum(each.aspect == grade.aspect for each in grades)
-            cuts = _cuts(grade, graded(grade, clean, scales), _by_severity(grade, ladder, scales), share)
-            if cuts:
-                found.append(_severity(domain, grade, cuts))
-    return found
-
-
-def _develops(each: Example, domain: str) -> bool:
-    return each.domain == domain and not each.film.reporting
-
-
-def _severity(domain: str, grade: Grade, cuts: tuple[float, ...]) -> Severity:
-    return Severity(
-        domain=domain,  # pyright: ignore[reportArgumentType]
-        aspect=grade.aspect,
-        measure=grade.measure,
-        on=grade.on,
-        direction=grade.direction,
-        cuts=cuts,
-    )
-
-
-def graded(grade: Grade, films: Iterable[Example], scales: Iterable[Reference]) -> Floats:
-    """What a grade goes by, larger worse, of every film that has the measure."""
-    rows = {(row.domain, row.group): row for row in scales if row.measure == grade.measure}
-    values = []
-    for each in films:
-        if grade.measure not in each.measures:
-            continue
-        value = each.measures[grade.measure]
-        if grade.on == "z":
-            row = rows[each.domain, VIEWS.get(each.film.view.upper(), "unknown")]
-            value = (TRANSFORMS[row.transform](value) - row.median) / row.scale
-        values.append(grade.direction * value)
-    return np.array(values)
-
-
-def _by_severity(grade: Grade, ladder: Sequence[Example], scales: Sequence[Reference]) -> dict[int, Floats]:
-    """What the grade goes by at each tool severity; 4 is what a defect at its worst, or without degrees, has."""
-    return {
-        tool: graded(grade, [each for each in ladder if each.severity == severity], scales)
-        for tool, severity in TOOL_SEVERITIES.items()
-    }
-
-
-def _cuts(grade: Grade, clean: Floats, ladder: Mapping[int, Floats], share: float) -> tuple[float, ...]:
-    """For each severity the value that best tells it and worse from all that is better, with few false alarms."""
-    if not len(clean) or not sum(map(len, ladder.values())):
-        return ()
-    found: list[float] = []
-    for severity, alarm in enumerate(ALARMS, 1):
-        worse = np.concatenate([ladder[k] for k in ladder if k >= severity])
-        better = np.concatenate([clean, *(ladder[k] for k in ladder if k < severity)])
-        cut = _best_cut(clean, better, worse, alarm * share)
-        found.append(max([cut, *found]))
-    return tuple(round(grade.direction * cut, 4) for cut in found)
-
-
-def _best_cut(clean: Floats, better: Floats, worse: Floats, alarm: float) -> float:
-    values = np.unique(np.concatenate([better, worse]))
-    candidates = (values[1:] + values[:-1]) / 2 if len(values) > 1 else values + 1e-6
-    allowed = candidates[_share(clean, candidates) <= alarm]
-    if not len(allowed):
-        return float(values[-1]) + 1e-3
-    gain = _share(worse, allowed) - _share(better, allowed)
-    return float(allowed[np.argmax(gain)])
-
-
-def _share(values: Floats, cuts: Floats) -> NDArray[np.float64]:
-    """Share of the values that reach each cut."""
-    return (values[None, :] >= cuts[:, None]).mean(axis=1)

@@ -5,6 +5,7 @@ fitted on: figures on those films are honest about the fit, not about this choic
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Literal, NamedTuple
 
 from ...agent.rows import Direction, Rule, Transform
@@ -65,33 +66,42 @@ FIT_SEVERITIES = (4, 5)
 
 
 class Grade(NamedTuple):
-    """How one measure grades one aspect; `defects` are the ladders its cut points come from."""
+    """How one measure grades one aspect.
+
+    Attributes:
+        defects: the ladders its cut points come from.
+        least: what a cut point must be at least, larger worse.
+    """
 
     aspect: Aspect
     measure: str
     on: Literal["z", "value"]
     direction: Direction
     defects: tuple[str, ...]
+    least: float = -inf
 
+
+FAR = 2.0
+"""Robust z from which contrast is called poor: patients and sources differ in it more than a few dozen films show."""
 
 ALIKE = (
     Grade("noise", "noise.relative", "z", 1, ("quantum_noise",)),
     Grade("blur", "blur.reblur", "z", 1, ("defocus",)),
-    Grade("blur", "blur.edge_width", "z", 1, ("defocus",)),
     Grade("blur", "blur.anisotropy", "z", 1, ("motion",)),
 )
 PRESENTATION = (
-    Grade("exposure", "exposure.p01", "value", 1, ("under_exposure",)),
-    Grade("exposure", "exposure.p99", "value", -1, ("over_exposure",)),
+    Grade("exposure", "exposure.midpoint", "value", 1, ("under_exposure",)),
+    Grade("exposure", "exposure.p01", "value", -1, ("over_exposure",)),
     Grade("exposure", "exposure.grey_range", "value", -1, ("low_contrast",)),
-    Grade("exposure", "contrast.coarse", "z", -1, ("low_contrast",)),
+    Grade("exposure", "contrast.regional", "z", -1, ("scatter",), FAR),
 )
 EQUALISED = (
     Grade("exposure", "exposure.clipped_high", "value", 1, ("under_exposure",)),
     Grade("exposure", "exposure.black_pile", "value", 1, ("over_exposure",)),
+    Grade("exposure", "contrast.middle", "z", -1, ("scatter",), FAR),
 )
 ANY_DOMAIN = (
-    Grade("collimation", "collimation.margin_depth", "value", 1, ("shutter",)),
+    Grade("collimation", "collimation.area_lost", "value", 1, ("shutter",)),
     Grade("positioning", "positioning.inversion", "value", 1, ("inversion",)),
     Grade("positioning", "positioning.rotation", "value", 1, ("rotation_90", "rotation_180")),
     Grade("positioning", "positioning.tilt", "value", 1, ("tilt",)),
@@ -113,7 +123,7 @@ TRANSFORM: Mapping[str, Transform] = {
 
 RULES = (
     Rule(aspect="positioning", severity=3, regime="low"),
-    Rule(aspect="noise", severity=3, regime="borderline"),
-    Rule(aspect="blur", severity=3, regime="borderline"),
-    Rule(aspect="exposure", severity=3, regime="borderline"),
+    Rule(aspect="noise", severity=2, regime="borderline"),
+    Rule(aspect="blur", severity=2, regime="borderline"),
+    Rule(aspect="exposure", severity=2, regime="borderline"),
 )

@@ -1,6 +1,6 @@
 """The stages behind `lrrg policy`: fit one on labelled films, and give one the quantiles of an archive."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from ...benchmark.ladder import read_ladder
 from ..adapters.base import SUFFIXES
 from ..errors import SettingsError
 from ..examples import bases, examples, ladders, unlabelled
-from ..films import LabelledFilm, labelled_films
+from ..films import labelled_films
 from ..settings import ReadSettings
 from ..view import Advance
-from .check import Rows, check, check_severities, patients_table
+from .check import Rows, check, check_severities
 from .fit import fit_policy
 from .reference import own_reference
 
@@ -48,14 +48,6 @@ def fit_folder(folder: Path, name: str, read: ReadSettings, progress: Progress) 
     tables = check(films, spoiled)
     tables["severities"] = check_severities(policy, films, spoiled, read_ladder())
     return Outcome(policy, tables)
-
-
-def held_out(labelled: Sequence[LabelledFilm], read: ReadSettings, advance: Advance) -> Rows:
-    """AUROC of the quality for low against good films on held-out patients: all, by source, AP and PA.
-
-    Fitted on hand labels alone, without spoiled films, so it takes as long as measuring the films.
-    """
-    return patients_table(examples([film for film in labelled if film.label], read, advance), [])
 
 
 def reference_folder(

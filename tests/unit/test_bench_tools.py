@@ -5,16 +5,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import pytest
+from lrrg.agent.policy import load
+from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.degrade import degrade
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.phantom import phantom
-from lrrg.pipelines.bench.claims import CLAIMS, TEXTBOOK, Claim, short
+from lrrg.pipelines.bench.claims import BOTH, CLAIMS, DEFECTS, TEXTBOOK, Claim, short
 from lrrg.pipelines.bench.ladders import Rungs
 from lrrg.pipelines.bench.shutters import against_eyes, seen_by_eye
 from lrrg.pipelines.bench.textbook import MEASURES
 from lrrg.pipelines.bench.tools import _areas, _met, report
+from lrrg.pipelines.bench.verdicts import verdicts
 from lrrg.pipelines.errors import SettingsError
-from lrrg.pipelines.films import labelled_films
+from lrrg.pipelines.examples import Example
+from lrrg.pipelines.films import LabelledFilm, labelled_films
 from lrrg.tools import TOOLS
 
 
@@ -30,7 +34,8 @@ def test_claims_name_measures_domains_and_defects_that_exist():
 
 
 def rungs(source: str, clean: float, spoiled: float) -> Rungs:
-    return Rungs(source, {("presentation", "", 0): {"m": clean}, ("presentation", "defocus", 1): {"m": spoiled}})
+    values = {("presentation", "", 0): {"m": clean}, ("presentation", "defocus", 1): {"m": spoiled}}
+    return Rungs(LabelledFilm(Path(), source, "p", "PA", "good"), values)
 
 
 def test_films_are_compared_within_their_source_only():
@@ -64,7 +69,21 @@ def test_textbook_measures_give_finite_numbers(measure: str):
 def test_a_folder_without_low_films_is_refused_before_the_long_work(tmp_path):
     write_films(tmp_path, [Mock("p2", "good", 256), Mock("p3", "good", 256)])
     with pytest.raises(SettingsError, match="0 low films"):
-        report(tmp_path, lambda done=1, **counts: None)
+        report(tmp_path, load("standard.v1"), lambda done=1, **counts: None)
+
+
+def test_verdicts_count_good_films_by_aspect_and_spoiled_ones_by_severity():
+    policy = load("standard.v1")
+    cuts = next(row.cuts for row in policy.severities if (row.domain, row.measure) == ("equalised", "artifact.text"))
+    texts = {1: cuts[0], 2: cuts[1], 3: cuts[1]}
+    values = {("equalised", "overlay_text", k): {"artifact.text": text} for k, text in texts.items()}
+    clear = {key: {"artifact.text": 0.0} for key in values}
+    film = LabelledFilm(Path(), "a", "p", "PA", "good")
+    good = [Example(film, "equalised", {"artifact.text": lines}) for lines in (0, 99)]
+    rows = verdicts(policy, good, [Rungs(film, values), Rungs(film, clear)], "equalised")
+    assert ("artifact", "nothing", ".50", ".50", "0") in rows
+    assert ("noise", "nothing", "0", "0", "0") in rows
+    assert ("artifact", "overlay text", ".50/.50/.50", "0/.50/.50", "0/0/0") in rows
 
 
 def test_shutters_are_compared_with_what_was_seen_by_eye(films_root: Path):
@@ -80,12 +99,24 @@ def test_shutters_are_compared_with_what_was_seen_by_eye(films_root: Path):
     assert len(measured) == 2
 
 
+def test_shutters_of_all_sources_are_counted_together_last(films_root: Path):
+    labels = seen_by_eye()
+    films = [film for film in labelled_films(films_root) if film.reporting and labels.get(film.path.name) == "yes"]
+    two = [next(film for film in films if film.source == name) for name in ("hannover", "nih")]
+    rows = against_eyes(two, lambda done=1, **counts: None)
+    assert [row[:4] for row in rows] == [("hannover", 1, 0, 0), ("nih", 1, 0, 0), ("all", 2, 0, 0)]
+    assert {row[5:] for row in rows} == {("", "")}
+
+
 @pytest.mark.slow
 def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
     large = [Mock(name, "good", 1024) for name in ("p2", "p3", "p4")]
     small = [Mock(f"q{k}", label, 256) for label in ("good", "low") for k in range(20)]
     write_films(tmp_path, large + small)
-    presentation, equalised, shutters, textbook, speed, quality = report(tmp_path, lambda done=1, **counts: None)
+    policy = load("standard.v1")
+    grids = report(tmp_path, policy, lambda done=1, **counts: None)
+    presentation, equalised, *said, shutters, textbook, speed, quality = grids
+    assert [len(each.rows) for each in said] == [len(ASPECTS) + len(DEFECTS)] * len(BOTH)
     assert len(presentation.rows) + len(equalised.rows) == sum(len(claim.domains) for claim in CLAIMS)
     assert len(textbook.rows) == sum(len(each.answers + each.leaves) for each in TEXTBOOK)
     assert not shutters.rows

@@ -11,9 +11,10 @@ from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example, bases
 from lrrg.pipelines.films import LabelledFilm
 from lrrg.pipelines.policy.check import by_patient, check, check_severities
-from lrrg.pipelines.policy.fit import ALARMS, SURE, fit, fit_policy, set_regimes, without
+from lrrg.pipelines.policy.cuts import ALARMS, Ladder, _cuts
+from lrrg.pipelines.policy.fit import SURE, fit, fit_policy, set_regimes, without
 from lrrg.pipelines.policy.model import fit_model, log_odds, patient_folds
-from lrrg.pipelines.policy.plan import GRADES, MODEL, TRANSFORM, VIEWS
+from lrrg.pipelines.policy.plan import FAR, GRADES, MODEL, TRANSFORM, VIEWS, Grade
 from lrrg.pipelines.policy.reference import own_reference, reference
 
 DOMAINS = ("presentation", "equalised")
@@ -154,6 +155,31 @@ def test_severities_are_cut_on_one_half_and_hold_on_the_other(
     steps = [row["severity 1"] for row in rows if (row["domain"], row["defect"]) == ("presentation", "quantum_noise")]
     assert steps == sorted(steps)
     assert steps[-1] > 0.9
+
+
+def ladder_of(good: np.ndarray, spoiled: np.ndarray) -> Ladder:
+    grade = Grade("artifact", "artifact.text", "value", 1, ("overlay_text",))
+    return Ladder(grade, good, dict.fromkeys((1, 2, 3, 4), spoiled))
+
+
+def test_false_alarms_go_to_the_measure_that_gains_by_them():
+    good = np.arange(50.0)
+    keen, deaf = ladder_of(good, np.arange(40.0, 60.0)), ladder_of(good[::-1], good)
+    (first, *_), (second, *_) = _cuts([keen, deaf])
+    assert [(good >= first).sum(), (good >= second).sum()] == [2, 0]
+    assert 3 / 51 <= ALARMS[0] < 4 / 51
+
+
+def test_one_good_film_is_one_false_alarm_whichever_measures_it_reaches():
+    good = np.arange(50.0)
+    twice = [ladder_of(good, np.arange(40.0, 60.0))] * 2
+    assert [(good >= cuts[0]).sum() for cuts in _cuts(twice)] == [2, 2]
+
+
+def test_poor_contrast_is_called_far_from_good_films_only(policy: Policy):
+    cuts = [row.cuts[0] for row in policy.severities if row.measure == "contrast.regional"]
+    assert cuts
+    assert max(cuts) <= -FAR
 
 
 def test_linear_films_are_judged_as_presentation_films(films: list[Example], policy: Policy):
