@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -160,21 +160,25 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
+    """Append the verdicts, or, where the key refuses one, put the newest on each image in the place of older ones."""
     digests = {_sha256(path): path for path in group}
-    with transaction(connection):
-        known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
-        merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
-        new = {digest: path for digest, path in digests.items() if digest not in merged_before}
-        return _merge(connection, new) if new else 0
+    known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
+    merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
+    new = {digest: path for digest, path in digests.items() if digest not in merged_before}
+    if not new:
+        return 0
+    try:
+        with transaction(connection):
+            return _merge(connection, new, "waiting")
+    except duckdb.ConstraintException:
+        with transaction(connection):
+            return _merge(connection, new, "newest")
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path]) -> int:
-    """Store the verdicts of files by their sha256, of several on one image the newest; the others count as not new."""
+def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path], source: Literal["waiting", "newest"]) -> int:
+    """Store what a view shows of files by their sha256."""
     _look_into(connection, list(new.values()))
-    ((overlap,),) = connection.execute(_OVERLAP).fetchall()
-    source = "waiting"
-    if overlap:
-        source = "newest"
+    if source == "newest":
         connection.execute(_MAKE_ROOM)
         connection.execute(_NEWEST)
     counts = dict(connection.execute(f"SELECT filename, count(*) FROM {source} GROUP BY ALL").fetchall())
@@ -205,13 +209,6 @@ _WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], 
 # Naming a column of the labels refuses files of an earlier version, which have none.
 _STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"
 _UNDESCRIBED = "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
-_OVERLAP = """
-SELECT
-    count(*) > count(DISTINCT hash(image_id, recipe_id))
-    OR EXISTS (FROM waiting SEMI JOIN verdict USING (image_id, recipe_id))
-FROM waiting
-"""
-"""Whether an image has several verdicts here, or one that stands; where two share a hash, that costs time, no more."""
 _MAKE_ROOM = """
 DELETE FROM verdict USING waiting AS w
 WHERE w.image_id = verdict.image_id AND w.recipe_id = verdict.recipe_id AND w.created_at > verdict.created_at

@@ -8,13 +8,10 @@ from typing import Any
 import duckdb
 
 from ...agent.state import Judgement, Reading, Verdict
-from .connection import now, transaction
+from .connection import now
 
 LABELLED = "FROM derived('batch')"
 """What was staged, with its labels."""
-_MAKE_ROOM = (
-    "DELETE FROM verdict USING batch WHERE batch.image_id = verdict.image_id AND batch.recipe_id = verdict.recipe_id"
-)
 _LABEL = (None,) * 9
 """Columns of a label, which follow from the others."""
 
@@ -29,9 +26,10 @@ def stage(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]
 def write(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Store verdict rows with the labels that follow from them; one that stands is replaced."""
     stage(connection, rows)
-    with transaction(connection):
-        connection.execute(_MAKE_ROOM)
+    try:
         connection.execute(f"INSERT INTO verdict BY NAME {LABELLED}")
+    except duckdb.ConstraintException:  # one stands already; to look for it first takes three times as long
+        connection.execute(f"INSERT OR REPLACE INTO verdict BY NAME {LABELLED}")
 
 
 def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> list[tuple[Any, ...]]:

@@ -1,9 +1,8 @@
--- Table verdict made anew, without a primary key: DuckDB looked every row's key up twice, which was a third of a merge, and
--- kept the keys in memory. The one process that writes sees to it that an image has one row under a recipe. Ids and hashes
--- are stored as they are: they are random, and trying how small they get took a fifth of a merge.
-CREATE TABLE verdict_without_key (
-    image_id VARCHAR USING COMPRESSION uncompressed NOT NULL,
-    recipe_id VARCHAR NOT NULL,
+-- Table verdict made anew, as one statement: ids and hashes are stored as they are. They are random, so trying how small they
+-- get takes a merge longer and gains little.
+CREATE TABLE verdict_anew (
+    image_id VARCHAR USING COMPRESSION uncompressed,
+    recipe_id VARCHAR,
     run_id VARCHAR NOT NULL,
     status VARCHAR NOT NULL CHECK (status IN ('ok', 'needs_review', 'unreadable', 'failed')),
     route VARCHAR NOT NULL CHECK (route IN ('tools', 'judge')),
@@ -39,11 +38,12 @@ CREATE TABLE verdict_without_key (
     collimation TINYINT,
     positioning TINYINT,
     artifact TINYINT,
-    defects VARCHAR[]
+    defects VARCHAR[],
+    PRIMARY KEY (recipe_id, image_id)
 );
-INSERT INTO verdict_without_key BY NAME FROM verdict;
+INSERT INTO verdict_anew BY NAME FROM verdict;
 DROP TABLE verdict;
-ALTER TABLE verdict_without_key RENAME TO verdict;
+ALTER TABLE verdict_anew RENAME TO verdict;
 COMMENT ON TABLE verdict IS 'What each image gave under each recipe: one row, written in one piece.';
 COMMENT ON COLUMN verdict.image_id IS 'Image (image.image_id).';
 COMMENT ON COLUMN verdict.recipe_id IS 'Recipe (recipe.recipe_id).';
