@@ -105,9 +105,7 @@ def asked(db: Path, films: Mapping[str, LabelledFilm] | None) -> Asked:
     known = films if films is not None else _read_films(rows, reads)
     samples = [_sample(known[row[0]], row) for row in rows if row[0] in known]
     if not samples:
-        raise SettingsError(
-            f"{db}: no film that the judge has seen is labelled; run lrrg review import, or give --films"
-        )
+        raise SettingsError(f"{db}: no film that the judge has seen is labelled; run lrrg review import, or give FILMS")
     return Asked(judge, samples, len(known if films is not None else reads) - len(samples))
 
 

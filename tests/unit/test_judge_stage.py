@@ -9,13 +9,14 @@ from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.calibrate.file import read_calibration
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.films import LabelledFilm, labelled_films
-from lrrg.pipelines.finetune.judge.accuracy import SHIPPED, accuracy
+from lrrg.pipelines.finetune.judge.accuracy import accuracy
 from lrrg.pipelines.finetune.judge.bases import bases
 from lrrg.pipelines.finetune.judge.evaluate import MIXED
 from lrrg.pipelines.finetune.judge.model import Judge, answer
 from lrrg.pipelines.finetune.judge.plain import Plain
 from lrrg.pipelines.finetune.judge.stage import Plan, make_judge
 from lrrg.pipelines.finetune.judge.train import Schedule
+from lrrg.pipelines.serving.models import COMPACT
 from lrrg.pipelines.settings import ReadSettings
 from lrrg.pipelines.view import progress
 from lrrg.tools.depth import to_eight_bit
@@ -95,18 +96,18 @@ def test_too_few_films_and_unknown_sources_are_refused(root, tmp_path):
 
 
 def test_the_shipped_judge_is_small_and_writes_its_form_unasked():
-    assert (SHIPPED / "model.safetensors").stat().st_size < 12_000_000
+    assert (COMPACT / "model.safetensors").stat().st_size < 12_000_000
     chest = to_eight_bit(phantom(3, height=900).stored)
     pictures = [look.pixels for look in looks(Film(chest), 168, 140)]
-    (said,) = Plain(SHIPPED).say([pictures])
+    (said,) = Plain(COMPACT).say([pictures])
     assert said.text == answer(list(said.grades.argmax(1)))
 
 
 def test_the_shipped_judge_never_saw_the_reporting_half(films_root):
-    told = json.loads((SHIPPED / "patients.json").read_text())
+    told = json.loads((COMPACT / "patients.json").read_text())
     reporting = {film.patient for film in labelled_films(films_root) if film.reporting}
     assert reporting
     assert not reporting & {*told["train"], *told["validate"]}
     assert told["hold_out"] is None
-    assert set(read_calibration(SHIPPED / "calibration.json")) == set(json.loads(answer([0] * 6)))
-    assert Judge.load(SHIPPED).layout.prompt > 0
+    assert set(read_calibration(COMPACT / "calibration.json")) == set(json.loads(answer([0] * 6)))
+    assert Judge.load(COMPACT).layout.prompt > 0

@@ -12,6 +12,7 @@ from ....benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...calibrate.file import FILE, read_calibration
 from ...errors import SettingsError
 from ...films import labelled_films
+from ...serving.models import COMPACT
 from ...settings import ReadSettings
 from ...view import Progress
 from .bases import Base, read_base
@@ -21,7 +22,6 @@ from .spoil import Spoiled
 from .stage import PATIENTS
 from .views import DOMAINS, make_views
 
-SHIPPED = Path(__file__).parents[2] / "serving" / "models" / "judge"
 SEED = 2026
 """Of the test films' defects; training never uses it."""
 PART = 24
@@ -43,7 +43,7 @@ def accuracy(
     Raises:
         SettingsError: no model in `folder`, or no film that it has not seen.
     """
-    folder = folder or SHIPPED
+    folder = folder or COMPACT
     hold_out = _held_out(folder)
     labelled = [film for film in labelled_films(root) if film.label in ("good", "low")]
     unseen = [film for film in labelled if (film.source == hold_out if hold_out else film.reporting)]
