@@ -83,6 +83,9 @@ class Grade(NamedTuple):
 
 FAR = 2.0
 """Robust z from which contrast is called poor: patients and sources differ in it more than a few dozen films show."""
+LOST = 0.11
+"""Part of a chest that has to seem cut off: whole films of sources the mean chest was not learned from seem to lack up
+to .104, those it was learned from less, so that no cut point may come from them alone."""
 
 ALIKE = (
     Grade("noise", "noise.relative", "z", 1, ("quantum_noise",)),
@@ -102,6 +105,7 @@ EQUALISED = (
 )
 ANY_DOMAIN = (
     Grade("collimation", "collimation.area_lost", "value", 1, ("shutter",)),
+    Grade("collimation", "positioning.cutoff", "value", 1, ("cut_off",), LOST),
     Grade("positioning", "positioning.inversion", "value", 1, ("inversion",)),
     Grade("positioning", "positioning.rotation", "value", 1, ("rotation_90", "rotation_180")),
     Grade("positioning", "positioning.tilt", "value", 1, ("tilt",)),
