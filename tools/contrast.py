@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import chest
 from .base import tool
 from .film import Film, Grey
-from .histogram import MAD_OF_NORMAL, counts, quantile
+from .histogram import MAD_OF_NORMAL, Counts, counts, deviations, quantile
 
 Floats = NDArray[np.float32]
 
@@ -147,13 +147,10 @@ def _bands(film: Film) -> tuple[float, ...]:
     return tuple(spreads)
 
 
-def _deviations(film: Film, side: int) -> NDArray[np.float32]:
+def _deviations(film: Film, side: int) -> Counts:
     """Histogram of local standard deviations in windows of `side` px on a canvas of 128 px, in `STEPS` a grey level."""
-    view = _canvas(film, 128).astype(np.float32)
-    mean = cv2.blur(view, (side, side))
-    variance = cv2.subtract(cv2.sqrBoxFilter(view, cv2.CV_32F, (side, side)), cv2.multiply(mean, mean))
-    deviation = cv2.convertScaleAbs(cv2.sqrt(cv2.max(variance, 0.0)), alpha=STEPS)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return counts(np.asarray(deviation, np.uint8), _centre(film, view.shape))
+    view = _canvas(film, 128)
+    return counts(deviations(view, side, STEPS), _centre(film, view.shape))
 
 
 def _cells(film: Film) -> tuple[Floats, Floats]:

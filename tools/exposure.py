@@ -11,7 +11,7 @@ import numpy as np
 
 from .base import tool
 from .film import Domain, Film, Grey
-from .histogram import Counts, between, counts, quantile
+from .histogram import Counts, between, counts, deviations, quantile
 
 UNEQUALISED: tuple[Domain, ...] = ("linear", "presentation")
 EQUALISED: tuple[Domain, ...] = ("equalised",)
@@ -35,6 +35,8 @@ DARKEST = 0.05
 """Share of what is not black, the darkest, whose texture is looked at."""
 TEXTURE = 9
 """Pixels of `view512` across which texture is told from shading."""
+HALVES = 2
+"""Histogram bins a grey level of deviation."""
 SMOOTH = 0.5
 """Grey levels of texture that rounding leaves on a smooth area."""
 
@@ -252,12 +254,4 @@ def _local_contrast(film: Film) -> float | None:
     inside = film.inside(view.shape)
     if np.count_nonzero(inside) < MIN_PIXELS:
         return None
-    return quantile(counts(_deviation(view, 15), inside), 0.5) / 2
-
-
-def _deviation(view: Grey, side: int) -> Grey:
-    """Twice the local standard deviation in windows of `side` px, as uint8 (h, w)."""
-    values = view.astype(np.float32)
-    mean = cv2.blur(values, (side, side))
-    variance = cv2.subtract(cv2.sqrBoxFilter(values, cv2.CV_32F, (side, side)), cv2.multiply(mean, mean))
-    return np.asarray(cv2.convertScaleAbs(cv2.sqrt(cv2.max(variance, 0.0)), alpha=2.0), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return quantile(counts(deviations(view, 15, HALVES), inside), 0.5) / HALVES

@@ -33,3 +33,11 @@ def quantile(of: Counts, fraction: float) -> float:
 def between(image: cv2.typing.MatLike, low: int, high: int) -> Grey:
     """Mask of the pixels in [low, high]: uint8, the image's shape, 255 there."""
     return np.asarray(cv2.inRange(image, low, high), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def deviations(view: Grey, side: int, steps: float) -> Grey:
+    """Standard deviation in windows of `side` x `side` px, in `steps` a grey level: uint8, the view's shape."""
+    values = view.astype(np.float32)
+    mean = cv2.blur(values, (side, side))
+    variance = cv2.subtract(cv2.sqrBoxFilter(values, cv2.CV_32F, (side, side)), cv2.multiply(mean, mean))
+    return np.asarray(cv2.convertScaleAbs(cv2.sqrt(cv2.max(variance, 0.0)), alpha=steps), np.uint8)  # pyright: ignore[reportArgumentType, reportCallIssue]
