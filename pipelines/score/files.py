@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+from ...benchmark.baselines import FLOORS
 from ...benchmark.cases import MINIMUM_PATIENTS, MINIMUM_STUDIES, Cell
 from ...benchmark.confounding import IMBALANCED
 from ...benchmark.endpoints import MARGIN, PRIMARY
@@ -32,7 +33,7 @@ NATURAL_NOTE = (
     "Gaps between regimes of natural films (T1) are performance disparities: sicker patients have worse films. "
     "Only twins (T2, T4) show the effect of degradation; in pairs within a patient (T3) the illness can still differ."
 )
-
+FLOORS_NOTE = "Floors are left out: none looks at a degraded film, so that none can lose by it."
 TWIN_NOTE = "`gap_p` is two-sided: patients swap their high and low films. It is exploratory and not corrected."
 
 
@@ -106,6 +107,7 @@ def card(scores: Scores) -> dict[str, Any]:
 
 def markdown(scores: Scores) -> str:
     """The report people read."""
+    seeing = [model for model in scores.models if model not in FLOORS]
     parts = [
         "# LRRG (Low-quality Radiology Report Generation) scores",
         f"Signature: `{scores.signature}`",
@@ -124,9 +126,15 @@ def markdown(scores: Scores) -> str:
             _grid(scores, [Cell("T2"), Cell("T3")], ("gap", "gap_p", *_GAPS[1:])),
             TWIN_NOTE,
         ),
-        *_section("Synthetic twins (T4)", _grid(scores, _defect_cells(scores), _SYNTHETIC)),
         *_section(
-            "Metrics of models", _grid(scores, [*_WHOLE, *_REGIMES], ("value",), scores.outside), _directions(scores)
+            "Synthetic twins (T4)",
+            _grid(scores, _defect_cells(scores), _SYNTHETIC, models=seeing),
+            FLOORS_NOTE,
+        ),
+        *_section(
+            "Metrics of models",
+            _grid(scores, [*_WHOLE, *_REGIMES], ("value",), metrics=scores.outside),
+            _directions(scores),
         ),
     ]
     return "\n\n".join(parts) + "\n"
@@ -164,8 +172,8 @@ def _endpoints(scores: Scores) -> list[str]:
     if not scores.endpoints:
         return ["Declared endpoints: none, because no `--reference` model was named or no cell was large enough."]
     lines = [
-        f"{each.model} | {each.endpoint} | {each.value:.4f} | {each.low:.4f} to {each.high:.4f} | {each.p_value:.4f} "
-        f"| {each.p_holm:.4f}"
+        f"{each.model} | {each.endpoint} | {_number(each.value, 4)} | {_number(each.low, 4)} to {_number(each.high, 4)} "
+        f"| {each.p_value:.4f} | {each.p_holm:.4f}"
         for each in scores.endpoints
     ]
     return [
@@ -183,8 +191,8 @@ def _adjusted(scores: Scores) -> list[str]:
         return []
     effective = "; ".join(f"{name} {high:.0f} high, {low:.0f} low" for name, (high, low) in adjusted.effective.items())
     lines = [
-        f"{row.covariate}{' *' if abs(row.overlap) > IMBALANCED else ''} | {row.raw:.3f} | {row.standardised:.3f} "
-        f"| {row.overlap:.3f}"
+        f"{row.covariate}{' *' if abs(row.overlap) > IMBALANCED else ''} | {_number(row.raw)} "
+        f"| {_number(row.standardised)} | {_number(row.overlap)}"
         for row in adjusted.balance
     ]
     return [
@@ -200,13 +208,20 @@ def _defect_cells(scores: Scores) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.defect not in ("all", "seen", "unseen"), cell))
 
 
-def _grid(scores: Scores, cells: Sequence[Cell], quantities: Sequence[str], metrics: Sequence[str] = HEADLINE) -> str:
+def _grid(
+    scores: Scores,
+    cells: Sequence[Cell],
+    quantities: Sequence[str],
+    *,
+    metrics: Sequence[str] = HEADLINE,
+    models: Sequence[str] | None = None,
+) -> str:
     """One line a cell, quantity and model; the metrics side by side. Empty where nothing is shown."""
     values = {(Cell(*row[1:6]), row.quantity, row.model, row.metric): row for row in scores.rows}
     lines: list[str] = []
     for cell in cells:
         for quantity in quantities:
-            for model in scores.models:
+            for model in scores.models if models is None else models:
                 found = [values.get((cell, quantity, model, metric)) for metric in metrics]
                 if any(found):
                     size = scores.sizes.get(cell)
@@ -224,8 +239,13 @@ def _cell(row: Row | None) -> str:
     if row is None or math.isnan(row.value):
         return "n/a"
     if math.isnan(row.low):
-        return f"{row.value:.4f}"
-    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+        return _number(row.value, 4)
+    return f"{_number(row.value)} ({_number(row.low)} to {_number(row.high)})"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """Rounded; `+ 0.0` takes the minus from a zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _table(columns: Sequence[str], lines: Iterable[str]) -> str:

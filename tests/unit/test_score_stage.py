@@ -2,11 +2,12 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lrrg.benchmark.baselines import CONSTANT, PRIOR, RETRIEVAL, TEMPLATE
+from lrrg.benchmark.baselines import CONSTANT, FLOORS, PRIOR, RETRIEVAL, TEMPLATE
 from lrrg.benchmark.cases import PredictionError
 from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
@@ -117,6 +118,19 @@ def test_the_report_says_which_gaps_are_effects(scores, written):
     assert "overlap-weighted" in text
     assert text.count("P1") >= 2
     assert scores.signature in text
+
+
+def test_floors_stand_everywhere_but_with_synthetic_twins(scores, written):
+    sections = (written["shared"] / "report.md").read_text().split("\n## ")
+    twins = [each for each in sections if each.startswith("Synthetic twins")]
+    assert len(twins) == 1
+    assert all(f"| {floor} |" not in twins[0] for floor in FLOORS)
+    assert all(f"| {model} |" in twins[0] for model in set(scores.models) - set(FLOORS))
+    assert all(any(f"| {floor} |" in each for each in sections) for floor in FLOORS)
+
+
+def test_the_report_sets_no_minus_before_a_zero(written):
+    assert not re.search(r"-0\.0+\b", (written["shared"] / "report.md").read_text())
 
 
 def test_scoring_twice_gives_the_same_numbers(scores, world):
