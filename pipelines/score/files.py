@@ -172,8 +172,8 @@ def _endpoints(scores: Scores) -> list[str]:
     if not scores.endpoints:
         return ["Declared endpoints: none, because no `--reference` model was named or no cell was large enough."]
     lines = [
-        f"{each.model} | {each.endpoint} | {_number(each.value, 4)} | {_number(each.low, 4)} to {_number(each.high, 4)} "
-        f"| {each.p_value:.4f} | {each.p_holm:.4f}"
+        f"{each.model} | {each.endpoint} | {_number(each.value, 4)} | {_number(each.low, 4)} to "
+        f"{_number(each.high, 4)} | {each.p_value:.4f} | {each.p_holm:.4f}"
         for each in scores.endpoints
     ]
     return [
