@@ -13,6 +13,7 @@ from lrrg.pipelines.finetune.gradients import Objective
 from lrrg.pipelines.finetune.objective import token_loss
 from lrrg.pipelines.finetune.probe import probe
 from lrrg.tests import tiny_qwen
+from lrrg.tests.quadratics import apart, flat
 
 DOUBLE = torch.float64
 SHARE, ALPHA, PENALTY = 0.4, 0.05, 0.3
@@ -20,14 +21,6 @@ SHARE, ALPHA, PENALTY = 0.4, 0.05, 0.3
 
 def learning(model: Any) -> list[torch.Tensor]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
-def flat(parts: Any) -> torch.Tensor:
-    return torch.cat([part.detach().flatten() for part in parts])
-
-
-def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return float((ours - theirs).norm() / theirs.norm())
 
 
 def gradient(model: Any, high: Any, low: Any, loss: Any = token_loss, **given: Any) -> torch.Tensor:
