@@ -103,7 +103,8 @@ def checked(url: str) -> str:
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
     if f"{scheme}://" not in SCHEMES:
-        raise RefusedStore(f"{scheme}://: films are read from folders, s3:// and gs://")
+        host = "…" if "@" in rest else bucket  # the parts of a URL with credentials in it cannot be told apart for sure
+        raise RefusedStore(f"{scheme}://{host}: films are read from folders, s3:// and gs://")
     if not bucket or set(bucket) & set("@:?#"):
         raise RefusedStore(f"{scheme}://…: name {scheme}://BUCKET/PREFIX, without credentials or a port")
     return f"{scheme}://{bucket}/{key}".rstrip("/")

@@ -33,8 +33,6 @@ Record = Store | ShardWriter
 """Where a run's start and end are recorded."""
 PAGE = 1024
 """Images whose stored readings are looked up at once."""
-STORE_MEMORY = "512MB"
-"""Of the database in memory, whatever its size: what was written stays there as long as there is room."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def annotate(
     _refuse_shard_of_cluster(settings, order)
     chosen, recipe = _decided_by(settings, warn)
     folder = shard_folder(db, settings)
-    with Store.open(db, read_only=order.shard is not None, create=False, memory=STORE_MEMORY) as store:
+    with Store.open(db, read_only=order.shard is not None, create=False, bounded=True) as store:
         if order.shard is None:
             _take_in(store, folder)
             store.register_recipe(recipe)
@@ -147,8 +145,15 @@ def ingest(db: Path, folder: Path) -> int:
 
 
 def shard_folder(db: Path, settings: Settings) -> Path:
-    """Where shard files of a database go: beside it, where the settings name no other folder."""
-    return (settings.annotate.shards or db.with_name(db.name + ".shards")).resolve()
+    """Where shard files of a database go: beside it, where the settings name no other folder.
+
+    Raises:
+        SettingsError: a file has that name.
+    """
+    folder = (settings.annotate.shards or db.with_name(db.name + ".shards")).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder}: a file; name a folder for shard files with --shards")
+    return folder
 
 
 def _refuse_shard_of_cluster(settings: Settings, order: Order) -> None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from ...agent.policy import load
-from ..annotate.stage import STORE_MEMORY, recipe_of
+from ..annotate.stage import recipe_of
 from ..recipe import begin_run
 from ..records import CatalogRow
 from ..scale.plan import SHARD_IMAGES
@@ -197,7 +197,7 @@ def bench_memory(settings: Settings, rows: int) -> list[Kept]:
 def _one_by_one(db: Path) -> list[Kept]:
     seen, merged = list[Kept](), 0
     paths = shard_files(db.parent)
-    with Store.open(db, memory=STORE_MEMORY) as store:
+    with Store.open(db, bounded=True) as store:
         for number, path in enumerate(paths, 1):
             merged += store.merge_shards([path])
             if number % math.ceil(len(paths) / LOOKS) == 0 or number == len(paths):

@@ -17,7 +17,7 @@ from ..recipe import Recipe, Run
 from ..records import CatalogRow, LabelRow, ReadRow, ReportRow
 from . import benchmark, catalog, reads, runs, shards, verdicts
 from .benchmark import read_parquet, write_parquet
-from .connection import connect, discard, now, translated
+from .connection import bound_memory, connect, discard, now, translated
 from .pending import Pending, pending, stored_readings
 from .shards import ShardWriter, shard_files
 
@@ -56,7 +56,7 @@ class Store:
     @classmethod
     @contextmanager
     def open(
-        cls, path: Path, *, read_only: bool = False, create: bool = True, memory: str | None = None
+        cls, path: Path, *, read_only: bool = False, create: bool = True, bounded: bool = False
     ) -> Iterator["Store"]:
         """Open the database at `path`; a writer brings its schema up to date.
 
@@ -66,16 +66,18 @@ class Store:
             path: the file.
             read_only: only read.
             create: whether a writer makes a file that is not there.
-            memory: bound of what DuckDB keeps in memory of the database, as `512MB`; most of the machine's otherwise.
+            bounded: keep no more of the database in memory than verdicts on all images need; see `bound_memory`.
 
         Raises:
             StoreError: `missing` (not there and not to be made), `locked` (names the process that holds it),
                 `newer-schema`, `older-schema` (a reader cannot migrate), `other-schema` (it cannot be migrated),
                 `read-only-folder`, `disk-full`, `not-a-database`; operations inside the block raise them too.
         """
-        store = cls(path, connect(path, read_only=read_only, create=create, memory=memory))
+        store = cls(path, connect(path, read_only=read_only, create=create))
         try:
             with translated(path):
+                if bounded:
+                    bound_memory(store._connection)
                 yield store
         finally:
             for each in (*store._cursors, store._connection):

@@ -65,9 +65,15 @@ WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB"}
 """Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge."""
 
 
-def connect(
-    path: Path, *, read_only: bool, create: bool = False, memory: str | None = None
-) -> duckdb.DuckDBPyConnection:
+MEMORY = 128 << 20
+"""Bytes that DuckDB needs beside a table's key, above all to pack a group of rows; more only saves reading."""
+_KEYS = """
+SELECT coalesce(sum(64 + 2 * strlen(image_id)), 0)::BIGINT
+FROM (SELECT image_id FROM verdict UNION ALL SELECT image_id FROM image)
+"""
+
+
+def connect(path: Path, *, read_only: bool, create: bool = False) -> duckdb.DuckDBPyConnection:
     """Connect to the database at `path` and see that its schema is this version's, making it on `create` alone.
 
     Raises:
@@ -75,10 +81,14 @@ def connect(
     """
     if not path.exists() and (read_only or not create):
         raise StoreError("missing", f"{path}: no such database; make it with lrrg catalog")
+    if not read_only and not path.parent.is_dir():
+        raise StoreError(
+            "missing", f"{path}: there is no folder {path.parent.resolve()}; make it, or name another --db"
+        )
     if not read_only and not path.is_file() and not _writable(path.parent):
         raise StoreError("read-only-folder", f"{path}: cannot write in {path.parent.resolve()}; name another --db")
     made = not path.exists()
-    how = OFFLINE | ({} if read_only else WRITING) | ({"memory_limit": memory} if memory else {})
+    how = OFFLINE | ({} if read_only else WRITING)
     try:
         return _connect(path, read_only, how)
     except StoreError as error:
@@ -99,6 +109,16 @@ def _connect(path: Path, read_only: bool, how: dict[str, Any]) -> duckdb.DuckDBP
     return connection
 
 
+def bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let DuckDB keep in memory no more than `MEMORY` and the keys of all verdicts, those to come among them.
+
+    What it has written stays in memory as long as there is room, by default most of the machine's. A table's key must
+    fit: DuckDB 2.0 reads it from the disk and never lets it go. One of 44 characters takes 109 bytes.
+    """
+    (keys,) = connection.execute(_KEYS).fetchall()[0]
+    connection.execute(f"SET memory_limit = '{(MEMORY + keys) >> 20}MiB'")
+
+
 def discard(path: Path) -> None:
     """Remove a database that nobody has open, with the log DuckDB keeps beside it."""
     for each in (path, path.with_name(f"{path.name}.wal")):
@@ -106,7 +126,7 @@ def discard(path: Path) -> None:
 
 
 def _writable(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 @contextmanager

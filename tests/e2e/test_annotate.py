@@ -105,6 +105,13 @@ def test_a_cluster_cuts_its_own_shards_and_needs_its_extra(project):
     assert project.query("SELECT count(*) FROM run") == [(0,)]
 
 
+def test_a_file_is_no_folder_for_shard_files(project: Project, tmp_path: Path):
+    (tmp_path / "file").touch()
+    done = project.lrrg("annotate", "--shard", "1/2", "--shards", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert f"{tmp_path / 'file'}: a file; name a folder" in done.stderr
+
+
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/2"])
 def test_a_shard_is_one_of_n(text):
     with pytest.raises(SettingsError):

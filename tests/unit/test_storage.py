@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -190,6 +191,12 @@ def test_what_is_no_plain_bucket_is_refused_without_repeating_it(url: str):
     assert error.value.code == "refused-url"
     assert SECRET not in str(error.value)
     assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(("user", "named"), [("", "films.example.org"), (f"{KEY}:{SECRET}@", "…")])
+def test_a_url_of_something_else_is_refused_by_its_host_alone(user: str, named: str):
+    with pytest.raises(RefusedStore, match=f"^http://{re.escape(named)}: films are read from folders"):
+        location(f"http://{user}films.example.org/mimic", ReadSettings.model_validate({}))
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://10.1.2.3:9000", "http://store.example.org"])

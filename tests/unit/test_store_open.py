@@ -5,13 +5,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import duckdb
 import pytest
 from lrrg.pipelines.errors import StoreError
-from lrrg.pipelines.store import Store
+from lrrg.pipelines.store import Store, connection
 from lrrg.pipelines.store.connection import create_schema, migrations
 from lrrg.tests import stored
 
@@ -193,6 +193,35 @@ def shown_folder() -> Iterator[Path]:
         folder.chmod(0o755)
 
 
+MANY = """
+INSERT INTO root VALUES (1, '/films', now()::TIMESTAMP);
+INSERT INTO image (image_id, root_id, path) SELECT sha256(i::VARCHAR), 1, i || '.jpg' FROM range(100_000) AS t(i);
+INSERT INTO verdict (image_id, recipe_id, run_id, status, route, rationale, created_at)
+SELECT image_id, '{recipe}', 'run', 'unreadable', 'tools', '', now()::TIMESTAMP FROM image WHERE path <> '7.jpg'
+"""
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_bounded_writer_has_room_for_the_keys_of_all_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: bool
+):
+    """DuckDB never lets them go: with room for anything else alone, one verdict more could not be written."""
+    path = tmp_path / "lrrg.duckdb"
+    monkeypatch.setattr(connection, "MEMORY", 8 << 20)
+    if not keys:
+        monkeypatch.setattr(connection, "_KEYS", "SELECT 0")
+    with Store.open(path) as store:
+        store.register_recipe(stored.RECIPE)
+        store.query(MANY.format(recipe=stored.RECIPE.recipe_id))
+    with (
+        nullcontext() if keys else pytest.raises(duckdb.OutOfMemoryException),
+        Store.open(path, bounded=True) as store,
+    ):
+        (pending,) = stored.pending_ids(store)
+        store.write([stored.verdict(pending, 0)], stored.RECIPE.recipe_id, "run")
+        assert stored.pending_ids(store) == []
+
+
 @contextmanager
 def unprivileged() -> Iterator[None]:
     """As somebody whom permissions bind; they do not bind root."""
@@ -208,7 +237,14 @@ def test_a_read_only_folder_is_named(shown_folder: Path):
     shown_folder.chmod(0o555)
     with unprivileged():
         assert code_of(shown_folder / "lrrg.duckdb")[0] == "read-only-folder"
-        assert code_of(shown_folder / "none" / "lrrg.duckdb")[0] == "read-only-folder"
+
+
+@pytest.mark.parametrize("where", ["none", "file"])
+def test_a_folder_that_is_not_there_is_named_as_such(tmp_path: Path, where: str):
+    (tmp_path / "file").touch()
+    code, message = code_of(tmp_path / where / "lrrg.duckdb")
+    assert code == "missing"
+    assert f"there is no folder {tmp_path / where}; make it" in message
 
 
 def test_a_read_only_file_is_named_and_can_be_read(shown_folder: Path):
