@@ -104,4 +104,7 @@ TEXTBOOK: tuple[Textbook, ...] = (
     Textbook("hough_line_length", 1, ("shutter",), ("quantum_noise",)),
 )
 
-DEFECTS: tuple[str, ...] = tuple(dict.fromkeys(claim.defect for claim in CLAIMS))
+GRADED = ("scatter", "cut_off")
+"""Defects that only a grade of the policy names: no single measure is claimed to."""
+
+DEFECTS: tuple[str, ...] = tuple(dict.fromkeys((*(claim.defect for claim in CLAIMS), *GRADED)))

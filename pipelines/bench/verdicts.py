@@ -13,8 +13,8 @@ from ..examples import Example
 from .claims import DEFECTS, short
 from .ladders import SEVERITIES, Rungs
 
-COLUMNS = ("aspect", "what was put in", "severity 1 or more", "severity 2 or more", "regime low")
-NOTHING = "nothing"
+COLUMNS = ("aspect", "what was put in", "severity 1 or more", "severity 2 or more", "regime not high")
+NOTHING, ANY = "nothing", "any"
 LEAST = (1, 2)
 """Severities from which on a verdict counts as naming an aspect."""
 
@@ -31,7 +31,8 @@ def verdicts(
         domain: intensity domain of the rows.
     """
     clean = [assess(policy, each.measures, domain, each.film.view) for each in good if each.domain == domain]
-    rows = [_row(aspect, NOTHING, [clean]) for aspect in ASPECTS]
+    rows = [(*_row(aspect, NOTHING, [clean])[:-1], "") for aspect in ASPECTS]
+    rows.append(_row(ANY, NOTHING, [clean]))
     for aspect in ASPECTS:
         for defect in DEFECTS:
             if read_ladder()[defect].aspect == aspect:
@@ -50,9 +51,14 @@ def _assessed(policy: Policy, ladders: Sequence[Rungs], domain: Domain, defect: 
 
 
 def _row(aspect: str, name: str, steps: Sequence[Sequence[Assessment]]) -> tuple[object, ...]:
-    named = ([_share(each.severities.get(aspect, 0) >= least for each in films) for films in steps] for least in LEAST)
-    low = [_share(each.regime == "low" for each in films) for films in steps]
-    return (aspect, name, *("/".join(map(short, shares)) for shares in (*named, low)))
+    named = ([_share(_worst(each, aspect) >= least for each in films) for films in steps] for least in LEAST)
+    not_high = [_share(each.regime != "high" for each in films) for films in steps]
+    return (aspect, name, *("/".join(map(short, shares)) for shares in (*named, not_high)))
+
+
+def _worst(assessment: Assessment, aspect: str) -> int:
+    found = assessment.severities
+    return max(found.values(), default=0) if aspect == ANY else found.get(aspect, 0)
 
 
 def _share(hits: Iterable[bool]) -> float:

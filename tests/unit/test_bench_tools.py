@@ -81,8 +81,9 @@ def test_verdicts_count_good_films_by_aspect_and_spoiled_ones_by_severity():
     film = LabelledFilm(Path(), "a", "p", "PA", "good")
     good = [Example(film, "equalised", {"artifact.text": lines}) for lines in (0, 99)]
     rows = verdicts(policy, good, [Rungs(film, values), Rungs(film, clear)], "equalised")
-    assert ("artifact", "nothing", ".50", ".50", "0") in rows
-    assert ("noise", "nothing", "0", "0", "0") in rows
+    assert ("artifact", "nothing", ".50", ".50", "") in rows
+    assert ("noise", "nothing", "0", "0", "") in rows
+    assert ("any", "nothing", ".50", ".50", "0") in rows
     assert ("artifact", "overlay text", ".50/.50/.50", "0/.50/.50", "0/0/0") in rows
 
 
@@ -116,7 +117,7 @@ def test_the_report_holds_every_claim_and_textbook_measure(tmp_path):
     policy = load("standard.v1")
     grids = report(tmp_path, policy, lambda done=1, **counts: None)
     presentation, equalised, *said, shutters, textbook, speed, quality = grids
-    assert [len(each.rows) for each in said] == [len(ASPECTS) + len(DEFECTS)] * len(BOTH)
+    assert [len(each.rows) for each in said] == [len(ASPECTS) + 1 + len(DEFECTS)] * len(BOTH)
     assert len(presentation.rows) + len(equalised.rows) == sum(len(claim.domains) for claim in CLAIMS)
     assert len(textbook.rows) == sum(len(each.answers + each.leaves) for each in TEXTBOOK)
     assert not shutters.rows
