@@ -31,7 +31,7 @@ def verdicts(
         domain: intensity domain of the rows.
     """
     clean = [assess(policy, each.measures, domain, each.film.view) for each in good if each.domain == domain]
-    rows = [(*_row(aspect, NOTHING, [clean])[:-1], "") for aspect in ASPECTS]
+    rows: list[tuple[object, ...]] = [(*_row(aspect, NOTHING, [clean])[:-1], "") for aspect in ASPECTS]
     rows.append(_row(ANY, NOTHING, [clean]))
     for aspect in ASPECTS:
         for defect in DEFECTS:
