@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from ...agent.policy import Policy, load
 from ...agent.state import ImageRef
 from ...tools import TOOLS
 from ...tools.image import READER_VERSION
-from ..engines import Advance, Engine, Job, Outcome, Work
+from ..engines import Engine, Job, Outcome, Work
 from ..engines.head import own_ray
 from ..engines.judging import Warn, fitted, identify, left_out
 from ..engines.local import Local
@@ -27,8 +27,8 @@ from ..recipe import Recipe, Run, begin_run, build_recipe
 from ..settings import Settings
 from ..storage import admit
 from ..store import Pending, ShardWriter, Store, shard_files
+from ..view import Progress
 
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Record = Store | ShardWriter
 """Where a run's start and end are recorded."""
 PAGE = 1024

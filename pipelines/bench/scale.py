@@ -21,7 +21,7 @@ from ..annotate.stage import recipe_of
 from ..engines.batch import Batch
 from ..engines.outcome import Outcome
 from ..engines.pool import Pool
-from ..engines.task import finish
+from ..engines.task import SHARDS_PER_CPU, finish
 from ..engines.unit import Job, run_shard
 from ..engines.worker import read
 from ..errors import SettingsError
@@ -38,7 +38,6 @@ SAMPLE = 24
 """Films that are measured one by one."""
 ROWS = 1024
 """Verdicts whose writing and merging is timed: those of a full task."""
-SHARDS_PER_CPU = 4
 
 
 class Check(NamedTuple):
@@ -133,22 +132,17 @@ def _in_main(job: Job, films: Sequence[Path]) -> tuple[float, list[Verdict]]:
     work = iter([(ImageRef(path.stem, str(path)), None) for path in films])
     batch = Batch(verdicts.extend, rows=len(films), seconds=math.inf)
     note = lambda done, **counts: marks.append(time.process_time())  # noqa: E731
-    asyncio.run(run_shard(work, _one_worker(job), batch, Outcome(), note))
+    asyncio.run(run_shard(work, job.for_one_worker(), batch, Outcome(), note))
     return (marks[-1] - marks[0]) / (len(marks) - 1), verdicts
 
 
 def _in_task(folder: Path, job: Job, film: Path) -> float:
     """Seconds of a task of one film in a process that has done one before."""
     shard = [(ImageRef(film.stem, str(film)), None)]
-    finish(shard, _one_worker(job), folder)
+    finish(shard, job.for_one_worker(), folder)
     with IdleClock() as clock:
-        finish(shard, _one_worker(job), folder)
+        finish(shard, job.for_one_worker(), folder)
     return clock.seconds
-
-
-def _one_worker(job: Job) -> Job:
-    how = job.settings.annotate.model_copy(update={"workers": 1})
-    return replace(job, settings=job.settings.model_copy(update={"annotate": how}))
 
 
 def _many(store: Store, verdicts: Sequence[Verdict], number: int) -> list[Verdict]:

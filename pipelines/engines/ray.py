@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -16,13 +16,9 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from ..errors import ClusterError
 from ..store import shard_files
 from .outcome import Outcome, nothing_to_drop
-from .task import Done, Shard, finish
+from .task import SHARD_IMAGES, SHARDS_PER_CPU, Done, Shard, finish
 from .unit import Advance, Job, Work
 
-SHARD_IMAGES = 1024
-"""Images of a task at most: most of a minute of one CPU, which is what a killed task costs."""
-SHARDS_PER_CPU = 4
-"""Tasks for every CPU, where a run is too short for full ones: so all CPUs end at about the same time."""
 TASKS_PER_CPU = 2
 """Tasks under way for every CPU: one runs, one waits."""
 RETRIES = 3
@@ -78,7 +74,7 @@ class Ray:
         """
         outcome.drop = self._drop
         try:
-            self._work(_cut(work, self._shard_images()), _for_one_cpu(job), outcome, advance)
+            self._work(_cut(work, self._shard_images()), job.for_one_worker(), outcome, advance)
         finally:
             outcome.drop = nothing_to_drop
             self._stop()
@@ -158,11 +154,6 @@ class Ray:
 def _cpus() -> int:
     """CPUs of the cluster as it is now: machines come and go."""
     return max(1, int(ray.cluster_resources().get("CPU", 0)))
-
-
-def _for_one_cpu(job: Job) -> Job:
-    how = job.settings.annotate.model_copy(update={"workers": 1})
-    return replace(job, settings=job.settings.model_copy(update={"annotate": how}))
 
 
 def _cut(work: Work, images: int) -> Iterator[Shard]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...agent.policy import Policy
 from ...agent.state import ImageRef, Reading, Verdict
@@ -36,6 +36,11 @@ class Job:
     recipe: Recipe
     run: Run
     folders: tuple[str, ...] = ()
+
+    def for_one_worker(self) -> "Job":
+        """The same with one worker process."""
+        how = self.settings.annotate.model_copy(update={"workers": 1})
+        return replace(self, settings=self.settings.model_copy(update={"annotate": how}))
 
 
 async def run_shard(work: Work, job: Job, batch: Batch, outcome: Outcome, advance: Advance) -> None:

@@ -190,9 +190,9 @@ class Store:
         columns = tuple(column[0] for column in cursor.description or ())
         return Result(columns, cursor.fetchall())
 
-    def arrays(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> dict[str, NDArray[Any]]:
+    def arrays(self, sql: str) -> dict[str, NDArray[Any]]:
         """Run one statement and fetch its columns as arrays, NULLs masked: for answers of many rows."""
-        found = self._connection.execute(sql, params if isinstance(params, dict) else list(params)).fetchnumpy()
+        found = self._connection.execute(sql).fetchnumpy()
         return {name: np.ma.asarray(column) for name, column in found.items()}
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ..errors import QueryError
+from ..files import whole
 from .connection import connect, quoted, translated
 
 PAGE = 10_000
@@ -42,15 +43,9 @@ def export(path: Path, sql: str, out: Path) -> int:
     Raises:
         QueryError, StoreError: as `ask`; StoreError where `out` cannot be written, `disk-full` if there is no room.
     """
-    part = out.absolute().with_name(f"{out.name}.tmp")
-    copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
-    try:
-        with translated(out), _sealed(path, sql, [str(part)]) as connection:
-            rows = connection.execute(copy).fetchall()[0][0]
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return rows
+    with whole(out.absolute()) as part, translated(out), _sealed(path, sql, [str(part)]) as connection:
+        copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
+        return connection.execute(copy).fetchall()[0][0]
 
 
 @contextmanager

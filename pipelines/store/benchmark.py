@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from ...benchmark.cases import Case
+from ..files import whole
 from .connection import OFFLINE, quoted, transaction, translated
 
 _CASE = ("study_id", "subject_id", "image_id", "regime", "view", "defect", "severity", "pair")
@@ -46,15 +47,13 @@ def write_parquet(path: Path, columns: Mapping[str, str], rows: Sequence[tuple[A
     Raises:
         StoreError: `disk-full`, `read-only-folder`.
     """
-    part = path.with_suffix(".tmp")
-    with translated(path), duckdb.connect(config=OFFLINE | {"threads": 1}) as connection:
+    with translated(path), whole(path) as part, duckdb.connect(config=OFFLINE | {"threads": 1}) as connection:
         types = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         connection.execute(f"CREATE TABLE content ({types})")
         if rows:
             with connection.appender("content") as appender:
                 appender.append_rows(rows)
         connection.execute(f"COPY content TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
-    part.replace(path)
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
