@@ -6,7 +6,7 @@ from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
-from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, draw_cut, tone_curve, trimmed, vary
+from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, draw_cut, grainy, tone_curve, trimmed, vary
 from lrrg.pipelines.finetune.judge.own import Cut
 from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
 from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, exported, make_training, make_views, read_views
@@ -207,6 +207,11 @@ def test_a_console_that_balances_flattens_broad_structures_within_the_old_range(
         assert each.shape == chest.shape
         assert np.allclose(np.percentile(spoil.central(each), ENDS), ends, atol=2)
         assert broad(each) < broad(chest)
+
+
+def test_a_smaller_dose_is_measured_as_more_noise(chest):
+    before = own.relative_noise(Film(chest))
+    assert all(own.relative_noise(Film(grainy(chest, np.random.default_rng(seed)))) > 1.2 * before for seed in range(5))
 
 
 def test_blades_are_the_ladders_own_where_nothing_is_drawn_around_and_of_any_tone_where_it_is(chest):

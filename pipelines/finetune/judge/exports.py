@@ -1,7 +1,7 @@
 """Other exports of a film: what another vendor, archive or console would have made of the same patient.
 
 A judge that saw the films of a few hospitals takes their processing for quality. So before a film is spoiled, its
-margins, proportions, native scale, balance of broad and fine structures, tone curve, edge enhancement and
+margins, proportions, native scale, dose, balance of broad and fine structures, tone curve, edge enhancement and
 compression are drawn anew. Its noise and contrast are measured after that, its blades before (`views.exported`).
 """
 
@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ....benchmark.degrade import apply
 from ....tools.film import Grey
 from .own import Cut
-from .spoil import central
+from .spoil import SPREAD, central, shown, value
 
 SCALES = (512, 1024)
 """Long sides of the exports that training imitates."""
@@ -60,6 +61,8 @@ def vary(grey: Grey, rng: np.random.Generator) -> Grey:
     grey = np.ascontiguousarray(grey)
     if rng.random() < 0.3:
         grey = _softened(grey, rng)
+    if rng.random() < 0.35:
+        grey = grainy(grey, rng)
     if rng.random() < 0.5:
         grey = balanced(grey, rng)
     if rng.random() < 0.65:
@@ -96,6 +99,12 @@ def _enhanced(grey: Grey, rng: np.random.Generator) -> Grey:
     soft = cv2.blur(cv2.blur(grey, (side, side)), (side, side))
     amount = rng.uniform(*ENHANCED)
     return np.asarray(cv2.addWeighted(grey, 1 + amount, soft, -amount, 0), np.uint8)
+
+
+def grainy(grey: Grey, rng: np.random.Generator) -> Grey:
+    """The film of a smaller dose; how noisy it is, is measured afterwards."""
+    dose = value("quantum_noise", int(rng.integers(1, 4)), rng, SPREAD)
+    return apply(grey, "quantum_noise", shown(grey, "quantum_noise", dose), key=str(rng.integers(1 << 62)))
 
 
 def balanced(grey: Grey, rng: np.random.Generator) -> Grey:
