@@ -1,4 +1,4 @@
-"""What each tool must answer and what it must leave alone, with the AUROC wanted: the benchmark as data."""
+"""What each tool must answer and what it must leave alone, with the target AUROC: the benchmark as data."""
 
 from typing import NamedTuple
 
@@ -23,8 +23,8 @@ class Claim(NamedTuple):
 
     Attributes:
         sign: +1 where the defect raises the measure, -1 where it lowers it.
-        least: smallest AUROC wanted at severities 1, 2, 3.
-        most: largest AUROC wanted, for a defect that must leave the measure alone; 1 otherwise.
+        least: smallest AUROC to reach at severities 1, 2, 3.
+        most: largest AUROC allowed, for a defect that must leave the measure alone; 1 otherwise.
     """
 
     measure: str
@@ -35,7 +35,7 @@ class Claim(NamedTuple):
     most: float = 1.0
 
     @property
-    def wanted(self) -> str:
+    def target(self) -> str:
         """The target as people write it."""
         if self.most < 1.0:
             return f"{short(self.least[0])}–{short(self.most)}"

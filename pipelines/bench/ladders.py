@@ -13,8 +13,7 @@ from ...benchmark.degrade import degrade
 from ...benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...benchmark.mimic import as_mimic
 from ...tools import TOOLS, Domain, Film, measure
-from ..examples import read_film
-from ..films import LabelledFilm
+from ..films import LabelledFilm, read_film
 from ..settings import ReadSettings
 from .claims import BOTH, DEFECTS, TEXTBOOK
 from .textbook import MEASURES

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from ...benchmark.mimic import as_mimic
 from ...benchmark.statistics import auroc, cluster_bootstrap
 from ...tools import Film, collimation
-from ..examples import read_film
-from ..films import LabelledFilm
+from ..films import LabelledFilm, read_film
 from ..settings import ReadSettings
 from ..view import Advance
 from .claims import short
 
 LABELS = Path(__file__).with_name("shutters.csv")
-WANTED = 0.95
+TARGET = 0.95
 UNSURE = "unsure"
-COLUMNS = ("source", "with", "without", "unsure", "wanted", "presentation", "equalised")
+COLUMNS = ("source", "with", "without", "unsure", "target", "presentation", "equalised")
 
 
 def seen_by_eye() -> dict[str, str]:
@@ -53,7 +52,7 @@ def _row(
     sure = [film for film in films if film in found]
     truth = np.array([labels[film.path.name] == "yes" for film in sure], bool)
     areas = [_area([found[film][k] for film in sure], truth, sure) for k in (0, 1)]
-    return (int(truth.sum()), int((~truth).sum()), len(films) - len(sure), short(WANTED), *areas)
+    return (int(truth.sum()), int((~truth).sum()), len(films) - len(sure), short(TARGET), *areas)
 
 
 def _area(found: Sequence[float], truth: NDArray[np.bool_], films: Sequence[LabelledFilm]) -> str:

@@ -85,19 +85,19 @@ def _answers(ladders: Sequence[Rungs], sources: Sequence[str], films: str, domai
             each = [_areas(ladders, [name], claim.measure, domain, claim.defect, claim.sign) for name in sources]
             met = "yes" if _met(claim, pooled) else "no"
             sure = _interval(ladders, sources, claim, domain) if claim.most == 1.0 else ""
-            rows.append((claim.measure, claim.defect, claim.wanted, _shown(pooled), met, sure, *map(_shown, each)))
-    columns = ("measure", "defect", "wanted", "AUROC", "met", "95 % at 1", *sources)
+            rows.append((claim.measure, claim.defect, claim.target, _shown(pooled), met, sure, *map(_shown, each)))
+    columns = ("measure", "defect", "target", "AUROC", "met", "95 % at 1", *sources)
     return Grid(f"Tools against defects of severity 1/2/3, {domain} films ({films})", columns, rows)
 
 
 def _textbook(ladders: Sequence[Rungs], sources: Sequence[str], films: str) -> Grid:
     rows: list[tuple[object, ...]] = []
     for each in TEXTBOOK:
-        for defects, wanted in ((each.answers, "1"), (each.leaves, ".50")):
+        for defects, target in ((each.answers, "1"), (each.leaves, ".50")):
             for defect in defects:
                 areas = (_areas(ladders, sources, each.measure, domain, defect, each.sign) for domain in BOTH)
-                rows.append((each.measure, defect, wanted, *map(_shown, areas)))
-    columns = ("textbook measure", "defect", "wanted", *BOTH)
+                rows.append((each.measure, defect, target, *map(_shown, areas)))
+    columns = ("textbook measure", "defect", "target", *BOTH)
     return Grid(f"Why textbook measures stay out: AUROC at severity 1/2/3 ({films})", columns, rows)
 
 

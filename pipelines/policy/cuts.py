@@ -46,7 +46,7 @@ def severities(films: Sequence[Example], spoiled: Sequence[Example], scales: Seq
         worse = [each for each in spoiled if _develops(each, domain)]
         for aspect in dict.fromkeys(grade.aspect for grade in grades):
             ladders = [_ladder(grade, good, worse, scales) for grade in grades if grade.aspect == aspect]
-            seen = [each for each in ladders if np.isfinite(each.good).any() and sum(map(len, each.spoiled.values()))]
+            seen = [each for each in ladders if np.isfinite(each.good).any() and len(each.spoiled[max(each.spoiled)])]
             found += [_severity(domain, ladder.grade, cuts) for ladder, cuts in zip(seen, _cuts(seen), strict=True)]
     return found
 
