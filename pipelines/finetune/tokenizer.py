@@ -41,7 +41,6 @@ def train_tokenizer(
     texts: Iterable[str],
     vocab_size: int,
     *,
-    chat_template: str = CHAT_TEMPLATE,
     max_tokens: int = 2048,
     across_words: bool = False,
     sentences: bool = False,
@@ -53,7 +52,6 @@ def train_tokenizer(
     Args:
         texts: what the model will read and write, chat role names included.
         vocab_size: tokens at most, special ones and the 256 bytes included.
-        chat_template: Jinja template of a conversation.
         max_tokens: longest sequence of the model.
         across_words: whether a token may span words and punctuation, for a model that only ever writes one form.
         sentences: whether a token may span the words of one sentence or line, for a model that learns from few texts
@@ -78,7 +76,7 @@ def train_tokenizer(
         additional_special_tokens=list(SPECIAL_TOKENS),
         model_max_length=max_tokens,
     )
-    made.chat_template = chat_template
+    made.chat_template = CHAT_TEMPLATE
     return made
 
 
