@@ -85,6 +85,8 @@ class Kept(NamedTuple):
     resident_mb: float
     peak_mb: float
     """Since the row before."""
+    key_mb: float
+    """What of it is the key of table `verdict`, which DuckDB keeps there whole."""
 
 
 def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
@@ -201,8 +203,11 @@ def _one_by_one(db: Path) -> list[Kept]:
         for number, path in enumerate(paths, 1):
             merged += store.merge_shards([path])
             if number % math.ceil(len(paths) / LOOKS) == 0 or number == len(paths):
-                seen.append(Kept(number, merged, *_resident()))
-    return [*seen, Kept(len(paths), merged, *_resident())]
+                seen.append(Kept(number, merged, *_resident(), store.query(_KEY).rows[0][0] / MEGA))
+    return [*seen, Kept(len(paths), merged, *_resident(), 0.0)]
+
+
+_KEY = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'ART_INDEX'"
 
 
 def _resident() -> tuple[float, float]:

@@ -28,3 +28,6 @@ def test_the_memory_of_a_merge_is_looked_at_until_the_database_is_closed():
     found = bench_memory(settings.load(), rows=2048 + 1)
     assert [(each.shards, each.rows) for each in found] == [(1, 683), (2, 1366), (3, 2049), (3, 2049)]
     assert all(0 < each.resident_mb <= each.peak_mb for each in found)
+    *merging, closed = (each.key_mb for each in found)
+    assert 0 < merging[0] <= merging[-1] < found[-1].peak_mb
+    assert closed == 0
