@@ -11,7 +11,7 @@ from ...benchmark.ladder import read_ladder
 from ...tools import Domain
 from ..examples import Example
 from .claims import DEFECTS, short
-from .ladders import SEVERITIES, Rungs
+from .ladders import SEVERITIES, Key, Rungs
 
 COLUMNS = ("aspect", "what was put in", "severity 1 or more", "severity 2 or more", "regime not high")
 NOTHING, ANY = "nothing", "any"
@@ -42,7 +42,7 @@ def verdicts(
 
 def _assessed(policy: Policy, ladders: Sequence[Rungs], domain: Domain, defect: str) -> list[list[Assessment]]:
     """The films of each severity; a defect without degrees has one."""
-    keys = [(domain, defect, severity) for severity in SEVERITIES]
+    keys: list[Key] = [(domain, defect, severity) for severity in SEVERITIES]
     return [
         [assess(policy, each.values[key], domain, each.film.view) for each in ladders if key in each.values]
         for key in keys
