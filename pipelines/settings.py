@@ -138,12 +138,20 @@ def load(**overrides: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"settings: {problems}") from error
+        raise SettingsError(f"settings: {problems(error)}") from error
     except SourceError as error:
         raise SettingsError(f"settings: {error}; name one setting, such as LRRG_ANNOTATE__WORKERS") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"lrrg.toml: not TOML: {error}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong with which setting, in words that need no knowledge of how settings are checked."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'file'}: "
+        f"{'no such setting' if each['type'] == 'extra_forbidden' else each['msg']}"
+        for each in error.errors()
+    )
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:

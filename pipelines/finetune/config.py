@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import SettingsError
+from ..settings import problems
 
 TINY = "tiny"
 Part = Literal["language", "vision", "projector"]
@@ -233,5 +234,4 @@ def read_toml(path: Path, form: type[Told]) -> Told:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"{path}: {problems}") from error
+        raise SettingsError(f"{path}: {problems(error)}") from error

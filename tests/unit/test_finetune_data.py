@@ -264,7 +264,7 @@ def test_validation_always_holds_both_regimes(splits: Path, processor: Processor
 
 def test_settings_say_what_is_wrong(tmp_path: Path):
     for text, said in [
-        ("[train]\nstepz = 3", "train.stepz"),
+        ("[train]\nstepz = 3", r"train\.stepz: no such setting"),
         ('[adapt]\nmethod = "lora"', 'model.path "tiny" starts at random'),
         ("[images]\nmin_pixels = 5000\nmax_pixels = 1000", "min_pixels exceeds"),
         ("[data]\nlow_share = 0.01", "leaves one regime without"),
