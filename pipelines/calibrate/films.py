@@ -13,8 +13,8 @@ from ...benchmark.mimic import as_mimic
 from ...tools.film import Film
 from ..annotate.stage import Order, annotate
 from ..errors import SettingsError
-from ..examples import Example, read_film
-from ..films import LabelledFilm, labelled_films
+from ..examples import Example
+from ..films import LabelledFilm, labelled_films, read_film
 from ..records import CatalogRow
 from ..settings import ReadSettings, Settings
 from ..store import Store

@@ -11,8 +11,7 @@ from ....benchmark.phantom import phantom
 from ....tools.depth import to_eight_bit
 from ....tools.film import Domain, Film, Grey
 from ...errors import SettingsError
-from ...examples import read_film
-from ...films import LabelledFilm, labelled_films
+from ...films import LabelledFilm, labelled_films, read_film
 from ...settings import ReadSettings
 from .own import contrast_grade, noise_grade, outsides, shutter_grade
 from .spoil import NONE, UNKNOWN, Grades
