@@ -25,6 +25,9 @@ from .pending import VERDICTS
 from .runs import end_run, register_recipe, start_run
 from .verdicts import LABELLED, stage, verdict_rows
 
+Source = Literal["waiting", "newest"]
+"""Views of what shard files hold: all of it, and what is newer than all else on its image."""
+
 
 class ShardWriter:
     """Writes verdicts into a folder as shard files; many processes may share the folder. Get it from `open`."""
@@ -150,32 +153,30 @@ def _grouped(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
-    """Merge some files in one transaction, or, where one of them is refused, those before it one by one."""
+    """Merge some files in one transaction; where one is refused, or a verdict that stands is in the way, one by one."""
     try:
-        return _put(connection, group)
-    except StoreError:
+        return _put(connection, group, "waiting")
+    except (StoreError, duckdb.ConstraintException) as error:
         if len(group) == 1:
-            raise
+            if isinstance(error, StoreError):
+                raise
+            return _put(connection, group, "newest")
     return sum(_merged(connection, [path]) for path in group)
 
 
-def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
-    """Append the verdicts, or, where the key refuses one, put the newest on each image in the place of older ones."""
+def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: Source) -> int:
+    """Append all verdicts, or put the newest in the place of older ones: this holds the files' rows in memory."""
     digests = {_sha256(path): path for path in group}
     known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
     merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
     new = {digest: path for digest, path in digests.items() if digest not in merged_before}
     if not new:
         return 0
-    try:
-        with transaction(connection):
-            return _merge(connection, new, "waiting")
-    except duckdb.ConstraintException:
-        with transaction(connection):
-            return _merge(connection, new, "newest")
+    with transaction(connection):
+        return _merge(connection, new, source)
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path], source: Literal["waiting", "newest"]) -> int:
+def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path], source: Source) -> int:
     """Store what a view shows of files by their sha256."""
     _look_into(connection, list(new.values()))
     if source == "newest":
@@ -204,7 +205,7 @@ def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> 
 
 
 TOGETHER = 64 << 20
-"""Bytes of shard files that are merged in one transaction: some 500,000 verdicts, which bounds the memory."""
+"""Bytes of shard files that are merged in one transaction: some 350,000 verdicts, which bounds the memory."""
 _WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], filename = true)"
 # Naming a column of the labels refuses files of an earlier version, which have none.
 _STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"
