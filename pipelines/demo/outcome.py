@@ -57,11 +57,11 @@ def plainly(gaps: Sequence[Gap]) -> list[str]:
 
 
 def _against(gap: Gap, floor: Gap) -> str:
-    stands = f"{100 * gap.value:.0f} against {100 * floor.value:.0f}, {floor.model}"
+    overlap = "; intervals overlap" if gap.low <= floor.high and floor.low <= gap.high else ""
+    stands = f"{100 * gap.value:.0f} against {100 * floor.value:.0f}, {floor.model}{overlap}"
     if gap.value <= floor.value:
-        return f"{gap.model}: BELOW a floor ({stands}): no better than writing blind."
-    sure = "" if gap.low > floor.high else "; intervals overlap"
-    return f"{gap.model}: above every floor ({stands}{sure})."
+        return f"{gap.model}: NOT above every floor ({stands}): no better than writing blind."
+    return f"{gap.model}: above every floor ({stands})."
 
 
 def _differences(gaps: Sequence[Gap]) -> list[Gap]:

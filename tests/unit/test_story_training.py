@@ -38,7 +38,8 @@ def test_the_table_fits_a_terminal_and_is_plain_about_floors(capsys: pytest.Capt
     assert standings(gaps)[2][1:] == ("62 (52 to 72)", "5 (-5 to 15)", "5 (-5 to 15)")
     assert plainly(gaps) == [
         "sft: above every floor (62 against 38, floor_retrieval).",
-        "dual_loop: BELOW a floor (30 against 38, floor_retrieval): no better than writing blind.",
+        "dual_loop: NOT above every floor (30 against 38, floor_retrieval; intervals overlap): "
+        "no better than writing blind.",
         "dual_loop loses 2 more than sft to scatter (-8 to 12 more): no difference shown.",
     ]
     told(gaps, as_json=True)
