@@ -30,4 +30,5 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def sha256(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -56,12 +56,13 @@ def _row(
 
 
 def _area(found: Sequence[float], truth: NDArray[np.bool_], films: Sequence[LabelledFilm]) -> str:
-    """Empty where all films are of one kind."""
+    """Empty where all films are of one kind; `no` marks what misses the target."""
     if truth.all() or not truth.any():
         return ""
     values = np.array(found)
     area = cluster_bootstrap(lambda rows: auroc(values[rows], truth[rows]), [film.patient for film in films])
-    return f"{short(area.value)} ({short(area.low)}–{short(area.high)})"
+    missed = " no" if area.value < TARGET else ""
+    return f"{short(area.value)} ({short(area.low)}–{short(area.high)}){missed}"
 
 
 def _probabilities(film: LabelledFilm, advance: Advance) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 A folder of shards holds `recipe-….json`, `run-….json` and `verdicts-….parquet`; each appears whole or not at all.
 """
 
-import hashlib
 import json
 import os
 import secrets
@@ -19,6 +18,7 @@ import duckdb
 
 from ...agent.state import Verdict
 from ..errors import StoreError
+from ..files import sha256
 from ..recipe import Recipe, Run, canonical
 from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
 from .pending import VERDICTS
@@ -63,7 +63,7 @@ class ShardWriter:
         part = self.folder / f"{run_id}.{secrets.token_hex(4)}.tmp"
         with translated(self.folder):
             self._connection.execute(f"COPY ({LABELLED}) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
-        path = self.folder / f"verdicts-{run_id}-{_sha256(part)[:16]}.parquet"
+        path = self.folder / f"verdicts-{run_id}-{sha256(part)[:16]}.parquet"
         _publish(part, path)
         return path
 
@@ -156,17 +156,18 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
     """Merge some files in one transaction; where one is refused, or a verdict that stands is in the way, one by one."""
     try:
         return _put(connection, group, "waiting")
-    except (StoreError, duckdb.ConstraintException) as error:
+    except StoreError:
         if len(group) == 1:
-            if isinstance(error, StoreError):
-                raise
+            raise
+    except duckdb.ConstraintException:
+        if len(group) == 1:
             return _put(connection, group, "newest")
     return sum(_merged(connection, [path]) for path in group)
 
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: Source) -> int:
     """Append all verdicts, or put the newest in the place of older ones: this holds the files' rows in memory."""
-    digests = {_sha256(path): path for path in group}
+    digests = {sha256(path): path for path in group}
     known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
     merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
     new = {digest: path for digest, path in digests.items() if digest not in merged_before}
@@ -239,8 +240,3 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
