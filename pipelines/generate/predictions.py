@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -24,10 +24,6 @@ class Written(NamedTuple):
     text: str
     finish_reason: str
     """`stop`, or `length` where it was cut at the largest number of tokens."""
-
-
-Take = Callable[[Sequence[Written]], None]
-"""Given reports as they come."""
 
 
 class Predictions:

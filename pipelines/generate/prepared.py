@@ -16,6 +16,7 @@ from ..pixels import Grey, resized
 from ..question import Question
 from ..settings import ReadSettings
 from ..shown import decoded, spoilt
+from .predictions import Written
 
 CHUNK = 16
 """Cases of one film that are made at once: decoding it is shared, and no answer is too large to be handed over."""
@@ -29,8 +30,21 @@ class Prepared(NamedTuple):
     film: Grey
 
 
-Ask = Callable[[Prepared], Question]
-"""What to ask about a film."""
+@dataclass(frozen=True)
+class Job:
+    """Reports to be written, whichever model writes them.
+
+    Attributes:
+        films: cases and their films, as the model wants them.
+        ask: what to ask about a film.
+        take: given the reports as they come.
+        over: whether no further report is to be begun, though films are left.
+    """
+
+    films: Iterator[Prepared]
+    ask: Callable[[Prepared], Question]
+    take: Callable[[Sequence[Written]], None]
+    over: Callable[[], bool]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Reports of a model in this process, by transformers."""
 
-from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from transformers.utils.logging import disable_progress_bar
 from ..finetune.flat import flatten_patch_embedding
 from ..finetune.processor import Asked, Processor
 from ..finetune.train import spare_threads
-from .predictions import Take, Written
-from .prepared import Ask, Prepared
+from .predictions import Written
+from .prepared import Job
 
 
 class Reporter:
@@ -31,29 +30,17 @@ class Reporter:
         spare_threads(self._model)
         self.processor = Processor.of_folder(folder, max_pixels)
 
-    def report(
-        self,
-        films: Iterator[Prepared],
-        ask: Ask,
-        take: Take,
-        over: Callable[[], bool],
-        *,
-        batch_size: int,
-        max_tokens: int,
-    ) -> None:
-        """Write reports, greedily, until the films end or `over` says so.
+    def report(self, job: Job, *, batch_size: int, max_tokens: int) -> None:
+        """Write the reports of a job, greedily, a batch at a time.
 
         Args:
-            films: at the processor's sizes.
-            ask: what to ask about a film.
-            take: given the reports of each batch.
-            over: whether no further batch is to be begun.
+            job: its films are at the processor's sizes.
             batch_size: films a batch.
             max_tokens: of a report.
         """
-        while not over() and (batch := list(islice(films, batch_size))):
-            texts = self._write([self.processor.row(ask(each), each.film) for each in batch], max_tokens)
-            take([Written(each.row["case_id"], *written) for each, written in zip(batch, texts, strict=True)])
+        while not job.over() and (batch := list(islice(job.films, batch_size))):
+            texts = self._write([self.processor.row(job.ask(each), each.film) for each in batch], max_tokens)
+            job.take([Written(each.row["case_id"], *written) for each, written in zip(batch, texts, strict=True)])
 
     @torch.inference_mode()
     def _write(self, rows: list[Asked], max_tokens: int) -> list[tuple[str, str]]:

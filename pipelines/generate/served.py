@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ from ...agent.server import Identity, Limits
 from ..pixels import Grey
 from ..question import Question
 from ..settings import Settings
-from .predictions import Take, Written
-from .prepared import Ask, Prepared
+from .predictions import Written
+from .prepared import Job, Prepared
 
 
 def is_url(model: str) -> bool:
@@ -56,51 +56,33 @@ class Servers:
 
         return asyncio.run(connected())
 
-    def report(
-        self,
-        films: Iterator[Prepared],
-        ask: Ask,
-        take: Take,
-        over: Callable[[], bool],
-        *,
-        max_tokens: int,
-    ) -> None:
-        """Ask for reports, greedily, until the films end or `over` says so; what is under way then is waited for.
+    def report(self, job: Job, *, max_tokens: int) -> None:
+        """Ask for the reports of a job, greedily, many at once; what is under way when it is over is waited for.
 
         Args:
-            films: already at the model's size, so that the server leaves them as they are.
-            ask: what to ask about a film.
-            take: given reports as they come.
-            over: whether no further report is to be asked for.
+            job: its films are at the model's size already, so that the server leaves them as they are.
             max_tokens: of a report.
 
         Raises:
             JudgeUnavailable: no answer, whatever is asked.
             JudgeReplyError: the server refuses a case, which the message names.
         """
-        asyncio.run(self._report(films, ask, take, over, max_tokens))
+        asyncio.run(self._report(job, max_tokens))
 
     def _client(self) -> Client:
         return Client(self.urls, self.model, Limits(**self.settings.client.model_dump()))
 
-    async def _report(
-        self,
-        films: Iterator[Prepared],
-        ask: Ask,
-        take: Take,
-        over: Callable[[], bool],
-        max_tokens: int,
-    ) -> None:
+    async def _report(self, job: Job, max_tokens: int) -> None:
         most = self.settings.client.concurrency * len(self.urls)
         waiting: set[asyncio.Task[Written]] = set()
         async with self._client() as client:
             try:
-                while not over() and (film := await asyncio.to_thread(next, films, None)) is not None:
-                    waiting.add(asyncio.create_task(_write(client, film, ask(film), max_tokens)))
+                while not job.over() and (film := await asyncio.to_thread(next, job.films, None)) is not None:
+                    waiting.add(asyncio.create_task(_write(client, film, job.ask(film), max_tokens)))
                     if len(waiting) == most:
-                        waiting = await _first(waiting, take)
+                        waiting = await _first(waiting, job)
                 while waiting:
-                    waiting = await _first(waiting, take)
+                    waiting = await _first(waiting, job)
             finally:
                 for task in waiting:
                     task.cancel()
@@ -108,11 +90,11 @@ class Servers:
                     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _first(waiting: set[asyncio.Task[Written]], take: Take) -> set[asyncio.Task[Written]]:
+async def _first(waiting: set[asyncio.Task[Written]], job: Job) -> set[asyncio.Task[Written]]:
     """Take what comes first; a failure is raised once what came with it is kept."""
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     faults = [fault for task in done if (fault := task.exception()) is not None]
-    take([task.result() for task in done if task.exception() is None])
+    job.take([task.result() for task in done if task.exception() is None])
     if faults:
         raise faults[0]
     return pending

@@ -1,7 +1,7 @@
 """`lrrg generate`: a report for every case of the benchmark, by a model server or a model of this machine."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,14 @@ from ..serving.models import resolve
 from ..settings import Settings
 from ..splits.files import prompt_of, read_materials
 from ..view import Progress
-from .predictions import Predictions, Take, Written
-from .prepared import Ask, Making, Prepared, prepared
+from .predictions import Predictions, Written
+from .prepared import Job, Making, Prepared, prepared
 from .served import Servers, is_url
 
 MERGED = "merged"
 """Folder of the whole model below that of a training run."""
 MIN_PIXELS, SERVED_PIXELS = 4 * 28 * 28, 1024 * 28 * 28
 """Of a film that a server is sent."""
-Over = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,13 @@ class Generated(NamedTuple):
     exit_code: int
 
 
-Report = Callable[[Iterator[Prepared], Ask, Take, Over], None]
-"""Writes reports on films until they end or the run is over."""
-
-
 class Writer(NamedTuple):
     """A model that can write, what its reports are of, and the sizes of film it wants."""
 
     origin: Mapping[str, Any]
     making: Making
-    report: Report
+    report: Callable[[Job], None]
+    """Writes until the films end or the job is over."""
 
 
 def generate(
@@ -114,7 +110,7 @@ def generate(
                 predictions.add(reports, rows)
                 advance(len(reports))
 
-            writer.report(films, question, take, lambda: outcome.over)
+            writer.report(Job(films, question, take, lambda: outcome.over))
         missing = len(rows) - len(predictions.done)
         if not missing:
             predictions.sort()
