@@ -62,7 +62,7 @@ def load(config: Config, corpus: Corpus) -> Loaded:
 def _tiny(config: Config, examples: Sequence[Example]) -> tuple[Qwen2_5_VLForConditionalGeneration, Any]:
     size = config.tiny
     texts = [text for each in examples for text in (*each.question, each.target)]
-    tokenizer = train_tokenizer([ROLES, *texts], size.vocabulary, sentences=True)
+    tokenizer = train_tokenizer([ROLES, *texts], size.vocabulary, span="sentence")
     sizes = Sizes(
         vision_hidden=size.vision_hidden,
         vision_depth=size.vision_layers,

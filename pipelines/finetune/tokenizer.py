@@ -1,7 +1,7 @@
 """A byte-level BPE tokenizer of our own, small enough to ship, with Qwen's special tokens and chat format."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -14,6 +14,7 @@ VISION_START = "<|vision_start|>"
 VISION_END = "<|vision_end|>"
 SENTENCE = r"[^.\n]*[.\n]*\s*"
 """Up to a full stop or the end of a line, and the white space behind it."""
+Span = Literal["word", "sentence", "text"]
 SPECIAL_TOKENS = (
     END_OF_TEXT, "<|im_start|>", END_OF_TURN, "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",
     "<|box_end|>", "<|quad_start|>", "<|quad_end|>", VISION_START, VISION_END, "<|vision_pad|>", IMAGE, VIDEO,
@@ -42,8 +43,7 @@ def train_tokenizer(
     vocab_size: int,
     *,
     max_tokens: int = 2048,
-    across_words: bool = False,
-    sentences: bool = False,
+    span: Span = "word",
 ) -> PreTrainedTokenizerFast:
     """Train a tokenizer; equal texts give an equal tokenizer.
 
@@ -53,14 +53,11 @@ def train_tokenizer(
         texts: what the model will read and write, chat role names included.
         vocab_size: tokens at most, special ones and the 256 bytes included.
         max_tokens: longest sequence of the model.
-        across_words: whether a token may span words and punctuation, for a model that only ever writes one form.
-        sentences: whether a token may span the words of one sentence or line, for a model that learns from few texts
-            of few sentences: each then is one choice and not twelve.
+        span: how far one token may reach. `sentence` (or line) is for a model that learns from few texts of few
+            sentences: each then is one choice and not twelve; `text` for one that only ever writes one form.
     """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), *_pieces(across_words, sentences)]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), *_pieces(span)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -80,7 +77,7 @@ def train_tokenizer(
     return made
 
 
-def _pieces(across_words: bool, sentences: bool) -> list[Any]:
+def _pieces(span: Span) -> list[Any]:
     """What cuts a text where no token may reach across."""
-    cuts = [pre_tokenizers.Split(Regex(SENTENCE), "isolated")] if sentences else []
-    return [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not across_words and not sentences)]
+    cuts = [pre_tokenizers.Split(Regex(SENTENCE), "isolated")] if span == "sentence" else []
+    return [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=span == "word")]

@@ -46,7 +46,7 @@ def test_equal_seeds_give_equal_models_and_leave_the_generator_alone(tokenizer):
 
 def test_a_sentence_may_be_one_token_and_no_token_reaches_across_two():
     said = ["Heart size is normal. No pneumothorax.\nView: PA", "No pneumothorax. Heart size is normal."]
-    spanning = train_tokenizer(said * 5, 2000, sentences=True)
+    spanning = train_tokenizer(said * 5, 2000, span="sentence")
     pieces = [spanning.decode([token]) for token in spanning(said[0]).input_ids]
     assert pieces == ["Heart size is normal. ", "No pneumothorax.\n", "View: PA"]
     assert spanning.decode(spanning("Heart 12. é").input_ids) == "Heart 12. é"

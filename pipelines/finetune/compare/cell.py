@@ -46,7 +46,7 @@ class Bench:
         """
         self.comparison, width = comparison, comparison.pretrain.hidden
         words = ["system user assistant", QUESTION.user, NORMAL, *STATED.values()]
-        tokenizer = train_tokenizer(words * 2, 400, across_words=True)
+        tokenizer = train_tokenizer(words * 2, 400, span="text")
         self.processor = Processor(tokenizer, min_pixels=28 * 28, max_pixels=HEIGHT * HEIGHT)
         self._tokenizer: Any = tokenizer
         self._sizes = Sizes(

@@ -49,7 +49,7 @@ def tokenizer(prompt: Prompt) -> PreTrainedTokenizerFast:
     """A tokenizer whose tokens are the phrases of this conversation: a reply takes 13 of them."""
     replies = [answer([grade] * len(ASPECTS)) for grade in range(GRADES)]
     talk = [f"system\n{prompt.system}", f"\nuser\n{prompt.user}", "\n", "assistant\n"]
-    return train_tokenizer([*replies, *talk] * 4, VOCABULARY, max_tokens=SIZES.max_tokens, across_words=True)
+    return train_tokenizer([*replies, *talk] * 4, VOCABULARY, max_tokens=SIZES.max_tokens, span="text")
 
 
 @dataclass(frozen=True, eq=False)
