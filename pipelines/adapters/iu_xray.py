@@ -7,6 +7,7 @@ A study is a patient: the collection has one each. There is no official split.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from ..places import Location, read_each
@@ -19,6 +20,46 @@ XML_FOLDER = "ecgen-radiology"
 REPORTS = "indiana_reports.csv"
 PROJECTIONS = "indiana_projections.csv"
 _SECTIONS = ("comparison", "indication", "findings", "impression")
+
+
+class IndianaReport(NamedTuple):
+    """One report of the collection, and what people coded it as."""
+
+    study: str
+    """As the names of its images begin: `CXR1`."""
+    sections: dict[str, str]
+    """Text by label in lower case (`findings`), line breaks as they came."""
+    codes: list[str]
+    """MeSH headings with their qualifiers: `Opacity/lung/base/left`."""
+    images: list[str]
+    """Names without a suffix."""
+
+    @property
+    def text(self) -> str:
+        """Findings and impression; empty where it has neither."""
+        return "\n\n".join(filter(None, (self.sections.get("findings"), self.sections.get("impression"))))
+
+
+def parse(content: bytes, path: Location) -> IndianaReport:
+    """Read the XML of one report.
+
+    Args:
+        content: of the file.
+        path: of the file, whose name numbers the report.
+
+    Raises:
+        DatasetError: `bad-table` for what is no XML.
+    """
+    try:
+        document = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise DatasetError("bad-table", f"{path}: no XML ({error}); unpack the reports again") from error
+    return IndianaReport(
+        study=f"CXR{path.stem}",
+        sections={each.get("Label", "").lower(): (each.text or "").strip() for each in document.iter("AbstractText")},
+        codes=[(each.text or "").strip() for each in document.iterfind("MeSH/major")],
+        images=[each.get("id", "") for each in document.iter("parentImage")],
+    )
 
 
 def recognises(root: Location) -> bool:
@@ -34,18 +75,11 @@ def _xml(root: Location) -> Iterator[Listed]:
     folder = root / XML_FOLDER
     names = sorted(path.name for path in folder.glob("*.xml"))
     for name, content in zip(names, read_each(folder, names), strict=True):
-        try:
-            document = ElementTree.fromstring(content)
-        except ElementTree.ParseError as error:
-            raise DatasetError(
-                "bad-table", f"{folder / name}: cannot be read ({error}); unpack the reports again"
-            ) from error
-        study = f"CXR{name.removesuffix('.xml')}"
-        texts = {each.get("Label", "").lower(): prose(each.text) for each in document.iter("AbstractText")}
-        report = ReportRow(study, study, f"{XML_FOLDER}/{name}", **{each: texts.get(each) for each in _SECTIONS})
-        labels = _labels(study, [each.text or "" for each in document.iterfind("MeSH/major")])
-        for image in document.iter("parentImage"):
-            yield Listed(image.get("id", ""), {"subject_id": study, "study_id": study}, report, labels)
+        found = parse(content, folder / name)
+        study, texts = found.study, {each: prose(found.sections.get(each)) for each in _SECTIONS}
+        report, labels = ReportRow(study, study, f"{XML_FOLDER}/{name}", **texts), _labels(study, found.codes)
+        for image in found.images:
+            yield Listed(image, {"subject_id": study, "study_id": study}, report, labels)
 
 
 def _kaggle(root: Location) -> Iterator[Listed]:

@@ -4,8 +4,7 @@ import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ...benchmark.corpus import UNMENTIONED
 from ...benchmark.findings import FINDINGS
 from ...benchmark.labeler import label
 from ...benchmark.mesh import UNCODED, mapped, mesh_labels
+from ..adapters.iu_xray import IndianaReport, parse
 from ..errors import SettingsError
 from ..store import Store
 
@@ -83,7 +83,7 @@ def against_mesh(path: Path) -> Tables:
     halves: dict[str, list[IndianaReport]] = {DEVELOPMENT: [], HELD_OUT: []}
     for report in iu_reports(path):
         if report.text and UNCODED not in report.codes:
-            halves[half_of(report.name)].append(report)
+            halves[half_of(report.study)].append(report)
     if not all(halves.values()):
         raise SettingsError(f"{path}: too few coded reports; name NLMCXR_reports.tgz or the folder it unpacks to")
     return {
@@ -96,21 +96,9 @@ def against_mesh(path: Path) -> Tables:
     }
 
 
-def half_of(name: str) -> str:
-    """The half a report belongs to, by the hash of its name: the same on every machine."""
-    return HELD_OUT if hashlib.sha256(name.encode()).digest()[0] % 2 else DEVELOPMENT
-
-
-class IndianaReport(NamedTuple):
-    """What a report of the collection says, and what people coded it as."""
-
-    name: str
-    """As its images begin: `CXR1`."""
-    text: str
-    """Findings and impression."""
-    comparison: str
-    codes: list[str]
-    """MeSH headings with their qualifiers: `Opacity/lung/base/left`."""
+def half_of(study: str) -> str:
+    """The half a report belongs to, by the hash of its study's name: the same on every machine."""
+    return HELD_OUT if hashlib.sha256(study.encode()).digest()[0] % 2 else DEVELOPMENT
 
 
 def iu_reports(path: Path) -> Iterator[IndianaReport]:
@@ -119,32 +107,24 @@ def iu_reports(path: Path) -> Iterator[IndianaReport]:
     Raises:
         SettingsError: the path is missing, no archive, or a report is no XML.
     """
-    for name, content in _files(path):
-        try:
-            document = ElementTree.fromstring(content)
-        except ElementTree.ParseError as error:
-            raise SettingsError(f"{path}: {name} is no XML ({error}); get the archive again") from error
-        sections = {each.get("Label", ""): (each.text or "").strip() for each in document.iter("AbstractText")}
-        text = "\n\n".join(filter(None, (sections.get("FINDINGS"), sections.get("IMPRESSION"))))
-        codes = [(each.text or "").strip() for each in document.iterfind("MeSH/major")]
-        yield IndianaReport(f"CXR{Path(name).stem}", text, sections.get("COMPARISON", ""), codes)
+    return (parse(content, file) for file, content in _files(path))
 
 
-def _files(path: Path) -> Iterable[tuple[str, bytes]]:
+def _files(path: Path) -> Iterable[tuple[Path, bytes]]:
     if path.is_dir():
-        return ((each.name, each.read_bytes()) for each in sorted(path.rglob("*.xml")))
+        return ((each, each.read_bytes()) for each in sorted(path.rglob("*.xml")))
     if not path.is_file():
         raise SettingsError(f"{path}: no such file or folder; name NLMCXR_reports.tgz or the folder it unpacks to")
     return _members(path)
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def _members(path: Path) -> Iterator[tuple[Path, bytes]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.name.endswith(".xml") else None
                 if content:
-                    yield member.name, content.read()
+                    yield path / member.name, content.read()
     except (tarfile.TarError, EOFError) as error:
         why = str(error).partition(":")[0]  # of what every way of packing says about it
         raise SettingsError(f"{path}: not a whole tar archive ({why}); get it again") from error

@@ -10,7 +10,8 @@ from lrrg.benchmark.honesty import Topic, says
 from lrrg.benchmark.honesty import signature as honesty_signature
 from lrrg.benchmark.labeler import signature
 from lrrg.benchmark.metrics import METRICS
-from lrrg.pipelines.score.labeler import HELD_OUT, IndianaReport, against_mesh, half_of, iu_reports
+from lrrg.pipelines.adapters.iu_xray import IndianaReport
+from lrrg.pipelines.score.labeler import HELD_OUT, against_mesh, half_of, iu_reports
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 ARCHIVE = "LRRG_IU_REPORTS"
@@ -52,8 +53,10 @@ def honesty_lines(reports: Sequence[IndianaReport]) -> list[str]:
     def coded(*codes: str) -> list[IndianaReport]:
         return [report for report in reports if any(code in " ".join(report.codes).lower() for code in codes)]
 
-    alone = [report for report in reports if "none" in report.comparison.lower()]
-    dated = [report for report in reports if "xxxx" in report.comparison.lower()]
+    def compared(word: str) -> list[IndianaReport]:
+        return [report for report in reports if word in report.sections.get("comparison", "").lower()]
+
+    alone, dated = compared("none"), compared("xxxx")
     flawed = coded("technical quality", "hypoinflation", "obscured")
     others = [report for report in reports if report not in flawed]
     rows = [
@@ -94,7 +97,7 @@ def test_rule14_figures_are_what_the_reports_give(archive: Path, golden: Callabl
 
 
 def test_honesty_figures_are_what_the_reports_give(archive: Path, golden: Callable[[str, str], None]):
-    reports = [report for report in iu_reports(archive) if report.text and half_of(report.name) == HELD_OUT]
+    reports = [report for report in iu_reports(archive) if report.text and half_of(report.study) == HELD_OUT]
     golden("docs/metrics.md", filled("honesty", honesty_lines(reports)))
 
 
