@@ -119,14 +119,25 @@ def facts(title: str, found: Mapping[str, Any]) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print rows as a table; numbers align right, None shows as an empty cell."""
-    grid = Table(title=title and Text(title, "table.title"), title_justify="left")
+    """Print rows as a table; numbers align right, None shows as an empty cell; without names there is no head."""
+    grid = Table(title=title and Text(title, "table.title"), title_justify="left", show_header=any(columns))
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
         grid.add_column(Text(column), justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(_cell(value)) for value in row))
     out.print(grid)
+
+
+def answer(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows of any number of columns: each row as a table of its own where the names do not fit side by side."""
+    if sum(len(name) + len(" ┃ ") for name in columns) < out.width:
+        table(columns, rows)
+        return
+    if not rows:
+        out.print("no rows")
+    for number, row in enumerate(rows, 1):
+        table(("", ""), list(zip(columns, row, strict=True)), f"row {number}")
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from ...agent.scores import Score
 from ...agent.state import Assessment, Failure, ImageRef, Judgement, Reading, Verdict
 from ...tools import TOOLS
 from ..engines.judging import Warn, identify, left_out, open_agent
+from ..engines.outcome import Outcome
 from ..engines.worker import Found, ToolError, Work, answer
 from ..errors import SettingsError
 from ..places import Location
@@ -23,7 +24,7 @@ BACK: Mapping[Transform, Callable[[float], float]] = {"identity": float, "log": 
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-def explain(image: Location, settings: Settings, view: str | None, tell: Tell, warn: Warn = lambda lines: None) -> None:
+def explain(image: Location, settings: Settings, view: str | None, tell: Tell, warn: Warn = lambda lines: None) -> int:
     """Decide on one file without a database, telling every step as the agent takes it.
 
     Args:
@@ -32,6 +33,9 @@ def explain(image: Location, settings: Settings, view: str | None, tell: Tell, w
         view: view position (`PA`, `AP`, `LATERAL`, …) where the file does not know it.
         tell: called after each step with its name and what it found, in types that JSON knows.
         warn: told where the policy was fitted to another judge than the one asked.
+
+    Returns:
+        Exit code: 3 where the film gets no verdict, as from a run that allows no such film, else 0.
 
     Raises:
         PolicyError: the policy does not exist.
@@ -43,12 +47,15 @@ def explain(image: Location, settings: Settings, view: str | None, tell: Tell, w
     if view is not None and view.upper() not in chosen.views:
         raise SettingsError(f"--view {view}: no view position of the policy's; choose from {', '.join(chosen.views)}")
     warn(left_out(chosen, identify(settings)))
-    asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings, tell))
+    outcome = Outcome(failure_limit=0)
+    outcome.note(asyncio.run(_walk(chosen, ImageRef(image.stem, str(image), view), settings, tell)))
+    return outcome.exit_code
 
 
-async def _walk(chosen: Policy, image: ImageRef, settings: Settings, tell: Tell) -> None:
+async def _walk(chosen: Policy, image: ImageRef, settings: Settings, tell: Tell) -> Verdict:
     reading: Reading | None = None
     tools: Mapping[str, int] = {}
+    written: dict[str, Any] = {}
 
     async def ask(image: ImageRef, work: Work[Found]) -> Found | Failure:
         found = answer(image.path, settings.read, work)
@@ -70,6 +77,7 @@ async def _walk(chosen: Policy, image: ImageRef, settings: Settings, tell: Tell)
                 tell(node, settled(written["judgement"], written["assessment"], tools))
             else:
                 tell(node, {key: value for name, part in written.items() for key, value in _plain(name, part).items()})
+    return written["verdict"]
 
 
 def _plain(name: str, part: Any) -> dict[str, Any]:

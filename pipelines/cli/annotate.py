@@ -137,25 +137,30 @@ def explain(
         else:
             view.facts(step, found)
 
-    explain(where, chosen, position, tell, view.warn)
+    exit_code = explain(where, chosen, position, tell, view.warn)
     if html:
         from ..report.card import write_card
 
         write_card(where, steps, chosen, html)
+    raise typer.Exit(exit_code)
 
 
 def status(db: Db, as_json: Json = False) -> None:
     """Say how far the verdicts are: counts by status, regime and route, failures by code, the last run."""
     from ..status import status
-    from ..view import show, table
+    from ..view import facts, show, table
 
     found = status(db)
     if as_json:
         show(found.plain(), as_json)
         return
-    for name, (columns, rows) in found._asdict().items():
-        if rows:
-            table(columns, rows, name.replace("_", " "))
+    for name, each in found._asdict().items():
+        title = name.replace("_", " ")
+        if name in ("progress", "last_run"):
+            for row in each.records():
+                facts(title, row)
+        elif each.rows:
+            table(*each, title)
 
 
 def sql(
@@ -168,7 +173,7 @@ def sql(
 ) -> None:
     """Ask the database in SQL; nothing is ever written to it."""
     from ..sql import SHOWN, first_page, write
-    from ..view import table, warn
+    from ..view import answer, warn
 
     if form != "table":
         write(db, query, form, out)
@@ -176,7 +181,7 @@ def sql(
     if out is not None:
         raise SettingsError("sql: --out needs --format csv, json or parquet")
     page = first_page(db, query)
-    table(page.columns, page.rows)
+    answer(page.columns, page.rows)
     if page.cut:
         warn([f"the first {SHOWN} rows; --format csv, json or parquet gives all"])
 

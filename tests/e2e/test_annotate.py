@@ -174,7 +174,7 @@ def test_explain_tells_every_step_without_a_database_and_sends_nothing(project, 
 def test_explain_for_people_shows_the_verdict_on_a_bad_file_too(project):
     (project.films / "film001.jpg").write_bytes(b"no film")
     done = project.run(["explain", str(project.films / "film001.jpg")], {})
-    assert done.returncode == 0
+    assert done.returncode == 3, "as a run that allows no film without a verdict"
     assert "not-an-image" in done.stdout
 
 
