@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import PredictionError
+
 MINIMUM_STUDIES, MINIMUM_PATIENTS = 30, 15
 """Below either a cell's value is suppressed: it would say more about patients than about the model."""
 
@@ -60,18 +62,6 @@ class Cell(NamedTuple):
     view: str = "all"
     defect: str = ""
     severity: int = 0
-
-
-class PredictionError(ValueError):
-    """Predictions do not answer the benchmark's cases exactly once; scoring stops.
-
-    Attributes:
-        code: `missing` (a case has no prediction), `doubled` (a case has several) or `foreign` (no such case).
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def aligned(cases: Sequence[Case], answers: Iterable[tuple[str, str]], source: str) -> list[str]:

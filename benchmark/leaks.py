@@ -6,21 +6,10 @@ from itertools import combinations, pairwise
 
 from ..tools.fingerprint import BITS, DUPLICATE, distance
 from .cohort import LabelledImage, Study
+from .errors import LeakError
 
 SHOWN = 5
 """Pairs that a message names."""
-
-
-class LeakError(ValueError):
-    """The benchmark would be wrong; nothing is written.
-
-    Attributes:
-        code: `patient-overlap`, `id-in-two-splits`, `empty-target` or `duplicate-film`.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def check_targets(studies: Iterable[Study]) -> None:

@@ -31,7 +31,7 @@ def splits(
     from ...benchmark.spec import Spec
     from ..splits.stage import materialise
     from ..store import Store
-    from ..view import show, table, warn
+    from ..view import facts, show, table, warn
 
     with Store.open(db, create=False) as store:
         summary = materialise(store, out, tuple(formats.split(",")), Spec(seed=seed))
@@ -43,8 +43,7 @@ def splits(
         show({"splits": made.splits, "tracks": made.tracks, **found}, as_json)
         return
     table(("split or track", "cases"), [*made.splits.items(), *made.tracks.items()], title=str(out))
-    for name, value in found.items():
-        show({name: value}, as_json)
+    facts("", found)
 
 
 def score(
@@ -68,6 +67,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score report models per track, regime, defect and severity, with patient-bootstrap intervals and floors."""
+    from ...benchmark.cases import MINIMUM_PATIENTS, MINIMUM_STUDIES
     from ...benchmark.metrics import METRICS
     from ..extras import require
 
@@ -77,7 +77,7 @@ def score(
     from ..score.stage import Options
     from ..score.stage import score as score_all
     from ..view import out as console
-    from ..view import progress, show
+    from ..view import progress, show, warn
 
     options = Options(protocol=protocol, reference=reference, draws=draws)
     outside = sources(chexbert, radeval, bridge_python, llm_judge, llm_judge_model)
@@ -87,6 +87,8 @@ def score(
     for path in save(scores, out, db=db, share=share):
         if not as_json:
             console.print(path)
+    if not scores.shown:
+        warn([f"every cell is under {MINIMUM_STUDIES} studies or {MINIMUM_PATIENTS} patients, so that none is shown"])
     if as_json:
         show(card(scores), as_json)
 

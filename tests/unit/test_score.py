@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lrrg.benchmark.cases import Case, Cell, PredictionError, aligned, group, large_enough, twin_rows
+from lrrg.benchmark.cases import Case, Cell, aligned, group, large_enough, twin_rows
 from lrrg.benchmark.corpus import Corpus
 from lrrg.benchmark.endpoints import primary_endpoints
+from lrrg.benchmark.errors import PredictionError
 from lrrg.benchmark.findings import FINDINGS
 from lrrg.benchmark.metrics import METRICS, Metric, averaged, ratio
 from lrrg.benchmark.score import Roles, draw_scores, rows_of, twin_tests

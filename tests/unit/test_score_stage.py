@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from lrrg.benchmark.baselines import CONSTANT, FLOORS, PRIOR, RETRIEVAL, TEMPLATE
-from lrrg.benchmark.cases import PredictionError
+from lrrg.benchmark.errors import PredictionError
 from lrrg.benchmark.ngram import Cider
 from lrrg.benchmark.spec import Spec
 from lrrg.benchmark.tokens import COMPLETE
@@ -20,6 +20,7 @@ from lrrg.pipelines.score.stage import Options, make_signature, read_benchmark, 
 from lrrg.pipelines.splits.export import CASES
 from lrrg.pipelines.splits.stage import materialise
 from lrrg.pipelines.store import Store, read_parquet
+from lrrg.tests import judged
 from lrrg.tests.judged import judged_store
 from lrrg.tests.quiet import quiet
 from typer.testing import CliRunner
@@ -102,6 +103,14 @@ def test_the_card_is_json_where_an_endpoint_has_no_value(scores):
     assert nothing
     text = json.dumps(card(replace(scores, endpoints=nothing)), allow_nan=False)
     assert all(each["value"] is None for each in json.loads(text)["endpoints"])
+
+
+def test_that_a_benchmark_is_too_small_for_any_figure_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(judged.SPLITS, "test", 10)
+    with Store.open(judged_store(tmp_path / "few.duckdb")) as store:
+        materialise(store, tmp_path / "splits", ("parquet",), Spec(synthetic=("motion",)))
+    command = ["score", "--splits", str(tmp_path / "splits"), "--out", str(tmp_path / "out"), "--draws", "100"]
+    assert "every cell is under 30 studies or 15 patients" in CliRunner().invoke(app, command).stderr
 
 
 def test_where_results_cannot_be_written_is_said_before_anything_is_scored(world, tmp_path: Path):

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from lrrg.benchmark.errors import LeakError
 from lrrg.benchmark.ladder import read_ladder
-from lrrg.benchmark.leaks import LeakError
 from lrrg.benchmark.spec import Spec
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.records import CatalogRow

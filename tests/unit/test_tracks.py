@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from lrrg.benchmark.cohort import LabelledImage, Study
-from lrrg.benchmark.leaks import LeakError, duplicates
+from lrrg.benchmark.errors import LeakError
+from lrrg.benchmark.leaks import duplicates
 from lrrg.benchmark.spec import Spec
 from lrrg.benchmark.tracks import build
 
