@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ...benchmark.baselines import CONSTANT, PRIOR, RETRIEVAL, TEMPLATE
 from ..view import grid, out, table
 from .training import BASE, DEFECTS, LABELS, MODELS, Gap
 
-FLOOR = "floor_"
+BLIND = {
+    CONSTANT: "one normal report for all",
+    TEMPLATE: "a template by view",
+    RETRIEVAL: "the report of the nearest training film",
+    PRIOR: "the patient's last report again",
+}
+"""What each floor writes."""
 WHOLE = "T5"
 ORDER = (BASE, *MODELS)
 TITLE = "Report models trained for a minute: label F1, what defects take (95 %)"
@@ -38,7 +45,7 @@ def told(gaps: Sequence[Gap], as_json: bool) -> None:
 def standings(gaps: Sequence[Gap]) -> list[Standing]:
     """One row a model, floors first, then in the order in which they were trained."""
     found = {(gap.model, gap.cases, gap.quantity): gap for gap in gaps if gap.metric == LABELS}
-    floors = sorted({gap.model for gap in gaps if gap.model.startswith(FLOOR)})
+    floors = sorted({gap.model for gap in gaps if gap.model in BLIND})
     trained = [model for model in ORDER if any(gap.model == model for gap in gaps)]
     lost = [(f"T4 {defect}", "drop") for defect in DEFECTS]
     return [
@@ -49,19 +56,20 @@ def standings(gaps: Sequence[Gap]) -> list[Standing]:
 
 
 def plainly(gaps: Sequence[Gap]) -> list[str]:
-    """Which model is above every floor and which is not, and whether the dual loop lost less than plain fine-tuning."""
+    """How each model stands to the best floor, and whether the dual loop lost less than plain fine-tuning."""
     whole = {gap.model: gap for gap in gaps if gap.metric == LABELS and (gap.cases, gap.quantity) == (WHOLE, "value")}
-    floor = max((gap for name, gap in whole.items() if name.startswith(FLOOR)), key=lambda gap: gap.value)
+    floor = max((gap for name, gap in whole.items() if name in BLIND), key=lambda gap: gap.value)
     models = [whole[name] for name in ORDER if name in whole]
     return [*(_against(gap, floor) for gap in models), *map(_difference, _differences(gaps))]
 
 
 def _against(gap: Gap, floor: Gap) -> str:
-    overlap = "; intervals overlap" if gap.low <= floor.high and floor.low <= gap.high else ""
-    stands = f"{100 * gap.value:.0f} against {100 * floor.value:.0f}, {floor.model}{overlap}"
-    if gap.value <= floor.value:
-        return f"{gap.model}: NOT above every floor ({stands}): no better than writing blind."
-    return f"{gap.model}: above every floor ({stands})."
+    ours, theirs = f"{100 * gap.value:.0f}", f"{100 * floor.value:.0f} ({floor.model}: {BLIND[floor.model]})"
+    overlap = gap.low <= floor.high and floor.low <= gap.high
+    if gap.value > floor.value:
+        return f"{gap.model}: {ours}, above the best floor's {theirs}{', but the intervals overlap' * overlap}."
+    stands = "NOT above" if overlap else "BELOW"
+    return f"{gap.model}: {ours}, {stands} the best floor's {theirs}: no sign that it gains by looking at films."
 
 
 def _differences(gaps: Sequence[Gap]) -> list[Gap]:
