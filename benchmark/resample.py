@@ -49,11 +49,14 @@ def draw(conditions: Sequence[Sums], score: Score, *, draws: int, seed: int = 0)
         seed: equal seeds draw equal patients.
 
     Returns:
-        One array a condition, shape (1 + draws,); entry 0 is the sample itself, the others are its draws.
+        One array a condition, shape (1 + draws,); entry 0 is the sample itself, the others are its draws, NaN where
+        there is one patient alone: drawn again and again he says nothing of what another would have given.
     """
     patients = len(conditions[0])
     rng = np.random.default_rng(seed)
     parts = [[score(sums.sum(0, keepdims=True))] for sums in conditions]
+    if patients == 1:
+        return [np.append(estimate, np.full(draws, np.nan)) for (estimate,) in parts]
     # Of a hold-out of thousands beside a test set of hundreds most rows are zeros: they cost time and add nothing.
     present = [np.flatnonzero(sums.any(1)) for sums in conditions]
     for size in _chunks(draws, patients):

@@ -74,9 +74,14 @@ def cluster_bootstrap(
         statistic: maps row indices (with repetition) to a number; draws that give NaN are left out.
         clusters: shape (n,), the cluster of each row.
         draws: number of bootstrap samples.
+
+    Returns:
+        The estimate with its interval; ends are NaN where there is one cluster alone.
     """
     _, codes = np.unique(np.asarray(clusters), return_inverse=True)
     rows = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
+    if len(rows) == 1:
+        return interval(np.array([statistic(rows[0]), np.nan]))
     rng = np.random.default_rng(0)
     samples = (np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for _ in range(draws))
     return interval(np.array([statistic(np.arange(len(codes))), *map(statistic, samples)], float))

@@ -28,7 +28,7 @@ def trust(found: Agreement | None) -> dict[str, Any] | None:
             }
             for name, each in found.defects.items()
         ],
-        "calibration": [point._asdict() for point in found.calibration],
+        "calibration": [finite(point._asdict()) for point in found.calibration],
         "cuts": [
             {
                 "domain": each.domain,

@@ -94,9 +94,11 @@ class Agreement(NamedTuple):
 
 
 def said(value: Interval) -> str:
-    """An estimate with its interval."""
+    """An estimate with its interval, which one patient alone does not give."""
     if np.isnan(value.value):
         return "not computable"
+    if np.isnan(value.low):
+        return f"{value.value:.2f} (no interval)"
     return f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
 
 

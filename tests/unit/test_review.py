@@ -1,6 +1,8 @@
 """Readers' opinions: from the page's file into the database, and what they say of the verdicts."""
 
+import json
 from datetime import datetime
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,19 @@ def test_films_of_one_study_are_one_patients_where_nobody_is_named(db: Path, tmp
     reads = [f"{name},ann,low,,,,,,,yes,2026-01-01T00:00:00" for name in ("i000", "i001", "i010")]
     import_reads(written(tmp_path, *reads), db)
     assert agreement(db).patients == 2
+
+
+def test_one_patient_gives_no_interval(db: Path, tmp_path: Path):
+    with Store.open(db) as store:
+        store.query("UPDATE image SET subject_id = 'one'")
+    reads = [f"i00{k},ann,{regime},,,,,,,yes,2026-01-01T00:00:00" for k, regime in enumerate(["low", "high"] * 5)]
+    import_reads(written(tmp_path, *reads), db)
+    found = agreement(db)
+    known = found.overall["kappa, low or not"], found.overall["AUROC of quality, low or not"]
+    assert all(not isnan(each.value) and isnan(each.low) and isnan(each.high) for each in known)
+    shown = dict(found.tables()["verdict against readers (95 % intervals over patients)"][1])
+    assert shown["kappa, low or not"].endswith("(no interval)")
+    assert json.dumps(trust(found), allow_nan=False)
 
 
 PATIENTS = [f"p{k // 2}" for k in range(400)]

@@ -107,9 +107,7 @@ lrrg.judgedCard = function () {
 
 /** A value with its interval. */
 const within = ({ value, low, high }) =>
-  value === null
-    ? "–"
-    : `${value.toFixed(2)} (${low === null ? "–" : low.toFixed(2)} to ${high === null ? "–" : high.toFixed(2)})`;
+  value === null ? "–" : `${value.toFixed(2)} ${low === null ? "(no interval)" : `(${low.toFixed(2)} to ${high.toFixed(2)})`}`;
 
 lrrg.agreementCards = function () {
   const { agreement } = lrrg.data;
@@ -201,7 +199,7 @@ function calibrationChart(points, width) {
         y: "share",
         r: 4,
         fill: "var(--accent)",
-        title: (point) => `${whole(point.films)} films`,
+        title: (point) => `${whole(point.reads)} reads`,
         tip: true,
       }),
     ],
