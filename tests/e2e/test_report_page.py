@@ -284,6 +284,24 @@ def test_a_judged_film_shows_the_looks_that_the_judge_asked_for(browser: Browser
     made.context.close()
 
 
+def test_reads_of_one_patient_are_shown_without_an_interval(browser: Browser, tmp_path: Path):
+    films = [stored.verdict(f"f{k}", k) for k in range(4)]
+    out = annotated(tmp_path / "read.duckdb", films)
+    with Store.open(tmp_path / "read.duckdb") as store:
+        store.query("UPDATE image SET subject_id = 'one'")
+    head = ",".join(("image_id", "reader", "regime", *ASPECTS, "blind", "read_at"))
+    reads = [f"f{k},ann,{regime},,,,,,,yes,2026-01-01" for k, regime in enumerate(("low", "high") * 2)]
+    (tmp_path / "reads.csv").write_text("\n".join((head, *reads)), encoding="utf-8")
+    import_reads(tmp_path / "reads.csv", tmp_path / "read.duckdb")
+    write_report(tmp_path / "read.duckdb", out, None, silent)
+    made = Opened(browser, out)
+    assert "(no interval)" in made.page.inner_text("#agreement")
+    made.page.locator("#agreement circle").first.hover()
+    assert "4 reads" in (made.page.locator("#agreement [aria-label=tip]").text_content() or "")
+    assert made.complaints == []
+    made.context.close()
+
+
 @pytest.mark.slow
 def test_an_archive_of_mimics_size_fits_one_page(browser: Browser, tmp_path: Path):
     recipe = recipe_of(load(settings.load().agent.policy))
