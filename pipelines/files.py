@@ -10,7 +10,7 @@ from typing import Any
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Iterator[Path]:
     """A file beside `path` to write in its place: it gets that name at the end, or goes where writing failed.
 
     Nobody else writes that file, on whatever machine. Its name ends as the other's, since libraries go by that.

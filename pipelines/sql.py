@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from .errors import SettingsError
-from .files import whole
+from .files import atomic
 from .finite import finite
 from .store.ask import Answer, ask, export
 
@@ -63,7 +63,7 @@ def _stream(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    with whole(out) as part, part.open("w", encoding="utf-8", newline="") as stream:
+    with atomic(out) as part, part.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 

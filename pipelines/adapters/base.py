@@ -166,18 +166,18 @@ def opened(path: Location) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def whole(value: str | None) -> int | None:
+def integer(value: str | None) -> int | None:
     """A whole number that a table may hold as a float; None for an empty cell.
 
-    >>> whole("3056.0"), whole("")
+    >>> integer("3056.0"), integer("")
     (3056, None)
     """
     return int(float(value)) if value else None
 
 
-def whole_id(value: str) -> str:
+def integer_id(value: str) -> str:
     """An identifier of digits that a table may hold as a float."""
-    return value if value.isdigit() else str(whole(value))
+    return value if value.isdigit() else str(integer(value))
 
 
 def study_date(value: str | None) -> str | None:
@@ -196,5 +196,5 @@ def study_time(value: str | None) -> str | None:
     >>> study_time("80556.875"), study_time("7.0"), study_time("213014"), study_time("")
     ('080556', '000007', '213014', None)
     """
-    number = whole(value)
+    number = integer(value)
     return None if number is None else f"{number:06d}"

@@ -11,7 +11,7 @@ from typing import Any
 from ..places import Entry, Location, ObjectEntry, ObjectPath, at_once, below
 from ..records import CatalogRow
 from ..view import Advance
-from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Scan, study_date, whole
+from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Scan, integer, study_date
 
 _HEADER_TAGS = ["PatientID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime"]
 HEADER_BYTES = 64 << 10
@@ -151,7 +151,7 @@ def _parsed(path: Path | BytesIO) -> dict[str, Any]:
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
         text = {tag: str(header.get(tag) or "") or None for tag in _HEADER_TAGS}
-        rows, columns = whole(text["Rows"]), whole(text["Columns"])
+        rows, columns = integer(text["Rows"]), integer(text["Columns"])
     except broken:
         return {}
     return {

@@ -22,13 +22,13 @@ from .base import (
     Dataset,
     DatasetError,
     cells_of,
+    integer,
+    integer_id,
     opened,
     study_date,
     study_time,
     table,
     table_path,
-    whole,
-    whole_id,
 )
 from .mimic_reports import ZIP, find_reports, report_rows
 from .mimic_tree import Tree, has_groups, scan
@@ -115,8 +115,8 @@ def _split(row: Mapping[str, str]) -> str:
 def _detail(row: Mapping[str, str]) -> dict[str, Any]:
     return {
         "view_position": _shared(row["ViewPosition"]),
-        "rows": whole(row.get("Rows")),
-        "columns": whole(row.get("Columns")),
+        "rows": integer(row.get("Rows")),
+        "columns": integer(row.get("Columns")),
         "study_date": study_date(row.get("StudyDate")),
         "study_time": study_time(row.get("StudyTime")),
         "procedure": _shared(row.get("PerformedProcedureStepDescription")),
@@ -152,7 +152,7 @@ def _labels(root: Location, name: str, studies: Mapping[str, str]) -> Iterator[L
     path = table_path(root, name)
     with cells_of(path):
         for row in table(path, "study_id") if path else ():
-            study = whole_id(row["study_id"])
+            study = integer_id(row["study_id"])
             if study in studies:
                 for column, value in row.items():
                     if value and column not in ("study_id", "subject_id"):

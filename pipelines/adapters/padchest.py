@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ..places import Location
 from ..records import LabelRow, ReportRow
-from .base import Adapter, cells_of, study_date, table, table_path, whole
+from .base import Adapter, cells_of, integer, study_date, table, table_path
 from .folder import image_id
 from .listed import Listed, prose, reader
 
@@ -37,8 +37,8 @@ def _details(row: Mapping[str, str]) -> dict[str, str | int | None]:
         "subject_id": row["PatientID"],
         "study_id": row["StudyID"],
         "view_position": _VIEWS.get(row["Projection"]),
-        "rows": None if rows in _ABSENT else whole(rows),
-        "columns": None if columns in _ABSENT else whole(columns),
+        "rows": None if rows in _ABSENT else integer(rows),
+        "columns": None if columns in _ABSENT else integer(columns),
         "study_date": study_date(row.get("StudyDate_DICOM")),
         "orientation": "Recumbent" if row["Projection"] == "AP_horizontal" else None,
     }

@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ..files import whole
+from ..files import atomic
 from ..view import Advance
 from .dualloop import Strategy
 
@@ -37,7 +37,7 @@ class OwnState(TrainerCallback):
         # Readers run ahead of training: what counts is what was trained on.
         sampler = {**self.sampler.state_dict(), "step": state.global_step * self.accumulation}
         folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        with whole(folder / STATE) as part:
+        with atomic(folder / STATE) as part:
             torch.save({"strategy": self.strategy.state_dict(), "sampler": sampler}, part)
 
     def load(self, checkpoint: Path) -> None:

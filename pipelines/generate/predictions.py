@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ..errors import SettingsError
-from ..files import whole
+from ..files import atomic
 
 DECIDES = ("model", "revision", "prompt_sha256", "max_pixels", "max_tokens")
 """What all reports of one file share."""
@@ -96,7 +96,7 @@ class Predictions:
         lines = self._lines.read().splitlines(keepends=True)
         ordered = sorted(lines, key=lambda line: json.loads(line)["case_id"])
         if ordered != lines:
-            with whole(self._path) as part:
+            with atomic(self._path) as part:
                 part.write_bytes(b"".join(ordered))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..files import whole
+from ..files import atomic
 
 LIBRARY = ("d3.min.js", "plot.umd.min.js")
 """D3 and Observable Plot, both under the ISC licence, which lies beside them."""
@@ -36,7 +36,7 @@ def write_page(out: Path, template: str, title: str, data: Mapping[str, Any]) ->
         scripts="\n".join(f"<script>\n{_asset(name)}</script>" for name in scripts),
         data=_packed(data),
     )
-    with whole(out) as part:
+    with atomic(out) as part:
         part.write_text(text, encoding="utf-8")
     return len(text.encode())
 

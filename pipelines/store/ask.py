@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ..errors import QueryError
-from ..files import whole
+from ..files import atomic
 from .connection import connect, quoted, translated
 
 PAGE = 10_000
@@ -43,7 +43,7 @@ def export(path: Path, sql: str, out: Path) -> int:
     Raises:
         QueryError, StoreError: as `ask`; StoreError where `out` cannot be written, `disk-full` if there is no room.
     """
-    with whole(out.absolute()) as part, translated(out), _sealed(path, sql, [str(part)]) as connection:
+    with atomic(out.absolute()) as part, translated(out), _sealed(path, sql, [str(part)]) as connection:
         copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
         return connection.execute(copy).fetchall()[0][0]
 

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from ...benchmark.cases import Case
-from ..files import whole
+from ..files import atomic
 from .connection import OFFLINE, quoted, transaction, translated
 
 _CASE = ("study_id", "subject_id", "image_id", "regime", "view", "defect", "severity", "pair")
@@ -47,7 +47,7 @@ def write_parquet(path: Path, columns: Mapping[str, str], rows: Sequence[tuple[A
     Raises:
         StoreError: `disk-full`, `read-only-folder`.
     """
-    with translated(path), whole(path) as part, duckdb.connect(config=OFFLINE | {"threads": 1}) as connection:
+    with translated(path), atomic(path) as part, duckdb.connect(config=OFFLINE | {"threads": 1}) as connection:
         types = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         connection.execute(f"CREATE TABLE content ({types})")
         if rows:

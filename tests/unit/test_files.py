@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from lrrg.pipelines.files import whole
+from lrrg.pipelines.files import atomic
 
 
 def half_way(path: Path) -> None:
-    with whole(path) as part:
+    with atomic(path) as part:
         part.write_text("half of it")
         raise RuntimeError("half-way")
 
@@ -16,7 +16,7 @@ def test_a_file_that_is_not_written_to_its_end_changes_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="half-way"):
         half_way(path)
     assert (path.read_text(), list(tmp_path.iterdir())) == ("before", [path])
-    with whole(path) as part:
+    with atomic(path) as part:
         part.write_text("after")
         assert (path.read_text(), part.suffix) == ("before", ".html")
     assert (path.read_text(), list(tmp_path.iterdir())) == ("after", [path])

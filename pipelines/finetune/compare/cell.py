@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import get_cosine_schedule_with_warmup
 
-from ...files import whole
+from ...files import atomic
 from ...view import Advance
 from ..config import AdaptSection
 from ..dualloop import Strategy
@@ -60,7 +60,7 @@ class Bench:
         )
         path = out / "start.pt"
         if not path.is_file():
-            with whole(path) as part:
+            with atomic(path) as part:
                 torch.save(self._trained(films, advance), part)
         self._start = torch.load(path, weights_only=True)
 

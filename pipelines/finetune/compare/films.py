@@ -11,7 +11,7 @@ from ....benchmark.degrade import apply
 from ....benchmark.ladder import Ladder, read_ladder
 from ....benchmark.phantom import phantom
 from ....benchmark.phantom_findings import Finding
-from ...files import whole
+from ...files import atomic
 from ...view import Advance
 
 Grey = NDArray[np.uint8]
@@ -74,7 +74,7 @@ def films(name: str, first: int, number: int, cache: Path, advance: Advance) -> 
             drawn.append((phantom(seed, height=HEIGHT, findings=shown).stored >> 4).astype(np.uint8))
             advance()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:  # another process may draw the same films
+        with atomic(path) as part:  # another process may draw the same films
             np.savez(part, grey=np.stack(drawn))
     with np.load(path) as stored:
         return Films(stored["grey"], reports, [f"{name}{seed}" for seed in range(first, first + number)])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from ...files import whole
+from ...files import atomic
 from ...view import Advance
 from ..processor import Batch
 from .cell import Bench
@@ -98,7 +98,7 @@ class Runs:
 
     def _keep(self, name: str, text: str) -> None:
         """A file is whole or not there: a stopped experiment goes on from its files."""
-        with whole(self.out / "runs" / name) as part:
+        with atomic(self.out / "runs" / name) as part:
             part.write_text(text, encoding="utf-8")
 
     @cache  # noqa: B019 - as long as the process, and a run's thumbnails are small
