@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from ...benchmark.degrade import degrade
 from ...benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...benchmark.mimic import as_mimic
 from ...tools import TOOLS, Domain, Film, measure
+from ..engines.worker import settle
 from ..films import LabelledFilm, read_film
 from ..settings import ReadSettings
 from .claims import BOTH, DEFECTS, TEXTBOOK
@@ -36,7 +36,7 @@ class Rungs(NamedTuple):
 def climb(films: Iterable[LabelledFilm]) -> Iterator[Rungs]:
     """Measure the ladders of films, two at a time, in no certain order."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(WORKERS, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(WORKERS, mp_context=context, initializer=settle) as pool:
         for done in as_completed([pool.submit(_ladder, film) for film in films]):
             rungs = done.result()
             if rungs.values:

@@ -1,4 +1,6 @@
 import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from lrrg.pipelines.bench.verdicts import verdicts
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.examples import Example
 from lrrg.pipelines.films import LabelledFilm, labelled_films
+from lrrg.tests.project import all_gone, eventually, family
 from lrrg.tools import TOOLS
 
 
@@ -107,6 +110,23 @@ def test_shutters_of_all_sources_are_counted_together_last(films_root: Path):
     rows = against_eyes(two, lambda done=1, **counts: None)
     assert [row[:4] for row in rows] == [("hannover", 1, 0, 0), ("nih", 1, 0, 0), ("all", 2, 0, 0)]
     assert {row[5:] for row in rows} == {("", "")}
+
+
+def test_a_killed_bench_takes_its_workers_along(tmp_path):
+    picture = tmp_path / "film.png"
+    cv2.imwrite(str(picture), phantom(1, height=1000).stored >> 4)
+    climbs = f"""
+from pathlib import Path
+from lrrg.pipelines.bench.ladders import climb
+from lrrg.pipelines.films import LabelledFilm
+if __name__ == "__main__":
+    list(climb([LabelledFilm(Path({str(picture)!r}), "drawn", "1", "PA", "good")] * 9))
+"""
+    (tmp_path / "climbs.py").write_text(climbs)
+    with subprocess.Popen([sys.executable, tmp_path / "climbs.py"]) as bench:
+        workers = eventually(lambda: [each for each in family(bench.pid) if each.cpu_times().user > 0.3], within=120)
+        bench.kill()
+    assert all_gone(workers)
 
 
 @pytest.mark.slow
