@@ -235,9 +235,11 @@ def film(text: str, limits: ReadSettings) -> Location:
     """The file or object of that name.
 
     Raises:
-        SettingsError: no such file; for an object see `location`.
+        SettingsError: no such file, or a folder; for an object see `location`.
     """
     where = location(text, limits)
+    if isinstance(where, Path) and where.is_dir():
+        raise SettingsError(f"{text}: a folder; name one film in it")
     if isinstance(where, Path) and not where.is_file():
         raise SettingsError(f"{text}: no such file")
     return where

@@ -1,8 +1,11 @@
-"""Rows that stages hand to the store: the catalog's images and reports, readers' opinions."""
+"""Rows that stages hand to the store: the catalog's images and reports, readers' opinions; how many make a shard."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+SHARD_IMAGES = 1024
+"""Images of a cluster's task at most: most of a minute of one CPU, which is what a killed task costs."""
 
 
 @dataclass(frozen=True)

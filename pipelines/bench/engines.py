@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from ...agent.policy import load
 from ..annotate.stage import recipe_of
+from ..files import sha256
 from ..recipe import begin_run
-from ..records import CatalogRow
-from ..scale.plan import SHARD_IMAGES
+from ..records import SHARD_IMAGES, CatalogRow
 from ..settings import Settings
 from ..store import Store, shard_files
 from .annotate import MEGA, annotating, draw_films, link_films, measured
@@ -27,7 +27,6 @@ HEIGHT = 764
 ENGINES = ("local", "ray")
 LOOKS = 8
 COPIES = {
-    "copy into a table of the same key": "INSERT INTO verdict BY NAME FROM {files}",
     "copy without key": "CREATE TABLE copy AS FROM {files}",
     "of that: measures": "CREATE TABLE copy AS SELECT measures FROM {files}",
     "of that: values of measures, without names": "CREATE TABLE copy AS SELECT map_values(measures) FROM {files}",
@@ -229,9 +228,15 @@ def _cut(store: Store, folder: Path, shards: int) -> None:
     """Move the verdicts out of the database into shard files."""
     store.query(f"CREATE TEMP TABLE cut AS SELECT *, row_number() OVER () % {shards} AS part FROM verdict")
     for part in range(shards):
-        path = folder / f"verdicts-bench-{part}.parquet"
-        store.query(f"COPY (SELECT * EXCLUDE part FROM cut WHERE part = {part}) TO '{path}' (COMPRESSION zstd)")
+        path = folder / f"{part}.parquet"
+        store.query(_CUT.format(part=part, path=path))
+        path.rename(folder / f"verdicts-bench-{sha256(path)[:16]}.parquet")
     store.query("TRUNCATE verdict")
+
+
+_CUT = """
+COPY (SELECT * EXCLUDE (part, image_number, recipe_number) FROM cut WHERE part = {part}) TO '{path}' (COMPRESSION zstd)
+"""
 
 
 def _runs(engine: str, db: Path, paths: Sequence[Path], settings: Settings) -> tuple[Cost, Cost]:

@@ -37,7 +37,10 @@ CREATE OR REPLACE TEMP MACRO film_id(number) AS
 """
 """As long and as random as MIMIC-CXR's."""
 _IMAGES = """
-INSERT INTO image
+INSERT INTO image (
+    image_id, root_id, path, subject_id, study_id, view_position, official_split, "rows", "columns", study_date,
+    study_time, procedure, orientation
+)
 SELECT
     film_id(i), 1,
     printf('files/p1%d/p1%07d/s5%07d/%s.jpg', i // 37712, i // 6, i // 2, film_id(i)),
@@ -92,9 +95,11 @@ def fill(store: Store, recipe: Recipe, images: int) -> None:
     store.register_recipe(recipe)
     store.query(_ID)
     store.query(_IMAGES, {"images": images})
-    store.query("CREATE TEMP TABLE random AS FROM verdict LIMIT 0")
+    store.query("CREATE TEMP TABLE random AS SELECT * EXCLUDE (image_number, recipe_number) FROM verdict LIMIT 0")
     store.query(_VERDICTS, {"recipe": recipe.recipe_id})
-    store.query("INSERT INTO verdict FROM derived('random')")
+    store.query("CREATE TEMP VIEW labelled AS FROM derived('random')")
+    store.query("INSERT INTO verdict BY NAME FROM numbered('labelled')")
+    store.query("DROP VIEW labelled")
     store.query("DROP TABLE random")
 
 

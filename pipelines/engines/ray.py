@@ -14,9 +14,10 @@ from ray import ObjectRef
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from ..errors import ClusterError
+from ..records import SHARD_IMAGES
 from ..store import shard_files
 from .outcome import Outcome, nothing_to_drop
-from .task import SHARD_IMAGES, SHARDS_PER_CPU, Done, Shard, finish
+from .task import SHARDS_PER_CPU, Done, Shard, finish
 from .unit import Advance, Job, Work
 
 TASKS_PER_CPU = 2

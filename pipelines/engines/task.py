@@ -20,8 +20,6 @@ from .outcome import Outcome, stoppable
 from .unit import Job, run_shard
 
 Shard = Sequence[tuple[ImageRef, Reading | None]]
-SHARD_IMAGES = 1024
-"""Images of a task at most: most of a minute of one CPU, which is what a killed task costs."""
 SHARDS_PER_CPU = 4
 """Tasks for every CPU, where a run is too short for full ones: so all CPUs end at about the same time."""
 AWAKE_SECONDS = 0.2

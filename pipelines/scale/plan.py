@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from ..records import SHARD_IMAGES
 from .parts import Parts
 from .simulate import Forecast, Hardware, cluster_run, local_run
 
-SHARD_IMAGES = 1024
 SAMPLE = 4096
 """Images of a local run that are simulated; a longer run goes on at the same pace."""
 HOUR = 3600.0

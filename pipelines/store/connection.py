@@ -61,8 +61,11 @@ _MEANING = (
 )
 """What DuckDB says, the code it gets, and what to do about it."""
 OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB"}
-"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge."""
+WRITING: dict[str, Any] = {"checkpoint_threshold": "64MB", "dynamic_or_filter_threshold": 2048}
+"""Every checkpoint packs the last rows of each table anew; at DuckDB's 16 MB that was a fifth of a merge.
+
+So many rows of a batch or a file find theirs in the catalog by its key; beyond 50, DuckDB would read the whole catalog.
+"""
 
 
 MEMORY = 128 << 20
@@ -171,7 +174,7 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool)
     try:
         if pending:
             create_schema(connection, pending)
-    except duckdb.CatalogException as error:  # of a version that did not record which files it had applied
+    except (duckdb.CatalogException, duckdb.ConstraintException) as error:  # of a version that kept no such record
         said = str(error).partition("\n")[0]
         raise StoreError("other-schema", _OTHER.format(path=path, differs=f"tables differ ({said})")) from error
 

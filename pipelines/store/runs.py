@@ -20,8 +20,8 @@ def register_recipe(connection: duckdb.DuckDBPyConnection, recipe: Recipe, used_
 
 
 _USED = """
-INSERT INTO recipe VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET used_at = greatest(used_at, excluded.used_at)
+INSERT INTO recipe (recipe_id, measure_id, body, used_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (recipe_id) DO UPDATE SET used_at = greatest(used_at, excluded.used_at)
 """
 
 

@@ -23,7 +23,7 @@ from ..recipe import Recipe, Run, canonical
 from .connection import OFFLINE, create_schema, now, quoted, transaction, translated
 from .pending import VERDICTS
 from .runs import end_run, register_recipe, start_run
-from .verdicts import LABELLED, stage, verdict_rows
+from .verdicts import stage, verdict_rows
 
 Source = Literal["waiting", "newest"]
 """Views of what shard files hold: all of it, and what is newer than all else on its image."""
@@ -62,7 +62,7 @@ class ShardWriter:
         stage(self._connection, verdict_rows(found, recipe_id, run_id))
         part = self.folder / f"{run_id}.{secrets.token_hex(4)}.tmp"
         with translated(self.folder):
-            self._connection.execute(f"COPY ({LABELLED}) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
+            self._connection.execute(f"COPY (FROM labelled) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)")
         path = self.folder / f"verdicts-{run_id}-{sha256(part)[:16]}.parquet"
         _publish(part, path)
         return path
@@ -153,13 +153,13 @@ def _grouped(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int:
-    """Merge some files in one transaction; where one is refused, or a verdict that stands is in the way, one by one."""
+    """Merge some files in one transaction; where that cannot be, for whatever reason, one by one."""
     try:
         return _put(connection, group, "waiting")
-    except StoreError:
+    except (StoreError, duckdb.InvalidInputException):
         if len(group) == 1:
             raise
-    except duckdb.ConstraintException:
+    except duckdb.ConstraintException:  # an image that is not in the catalog, or a verdict that stands
         if len(group) == 1:
             return _put(connection, group, "newest")
     return sum(_merged(connection, [path]) for path in group)
@@ -167,7 +167,7 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: Source) -> int:
     """Append all verdicts, or put the newest in the place of older ones: this holds the files' rows in memory."""
-    digests = {sha256(path): path for path in group}
+    digests = {_digest(path): path for path in group}
     known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
     merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
     new = {digest: path for digest, path in digests.items() if digest not in merged_before}
@@ -179,47 +179,66 @@ def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: S
 
 def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path], source: Source) -> int:
     """Store what a view shows of files by their sha256."""
-    _look_into(connection, list(new.values()))
+    paths = list(new.values())
+    _look_into(connection, paths)
     if source == "newest":
+        _refuse_strangers(connection, paths[0])
         connection.execute(_MAKE_ROOM)
         connection.execute(_NEWEST)
-    counts = dict(connection.execute(f"SELECT filename, count(*) FROM {source} GROUP BY ALL").fetchall())
-    connection.execute(f"INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM {source}")
-    verdicts = [counts.get(str(path), 0) for path in new.values()]
-    connection.execute(_LEDGER, [[*new], [path.name for path in new.values()], verdicts, now()])
-    return sum(verdicts)
+    insert = f"INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM {source}"
+    ((merged,),) = connection.execute(insert).fetchall()
+    held = dict(connection.execute(_HELD).fetchall())
+    verdicts = [held.get(str(path), 0) for path in paths] if len(paths) > 1 else [merged]
+    connection.execute(_LEDGER, [[*new], [path.name for path in paths], verdicts, now()])
+    return merged
 
 
 def _look_into(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    """Make the files the view `waiting`, and see that the database knows their images and runs."""
+    """Make the files with their numbers the view `waiting`, and see that the database knows their runs."""
     files = ", ".join(quoted(path) for path in paths)
     try:
-        connection.execute(_WAITING.format(files=files))
-        image, run = (connection.execute(each).fetchall() for each in (_STRANGER, _UNDESCRIBED))
+        connection.execute(_SHARD.format(files=files))
+        connection.execute(_WAITING)
+        run = connection.execute(_UNDESCRIBED).fetchall()
     except duckdb.Error as error:
-        broken = f"{paths[0]}: not a whole shard file of this version; remove it and annotate again"
-        raise StoreError("shard", broken) from error
-    if image:
-        raise StoreError("shard", f"{paths[0]}: image {image[0][0]} is not in this database's catalog")
+        raise StoreError("shard", _BROKEN.format(path=paths[0])) from error
     if run:
         raise StoreError("shard", f"{paths[0]}: run-{run[0][0]}.json is missing beside it; copy the folder again")
 
 
+def _refuse_strangers(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Name an image that has no number here, for which table `verdict` would take no row."""
+    if image := connection.execute(_STRANGER).fetchall():
+        raise StoreError("shard", f"{path}: image {image[0][0]} is not in this database's catalog")
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a shard file, which its name tells: half of what happens to a file's bytes Parquet does not notice."""
+    digest = sha256(path)
+    if not path.stem.endswith(digest[:16]):
+        raise StoreError("shard", _BROKEN.format(path=path))
+    return digest
+
+
 TOGETHER = 64 << 20
 """Bytes of shard files that are merged in one transaction: some 350,000 verdicts, which bounds the memory."""
-_WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM read_parquet([{files}], filename = true)"
+_BROKEN = "{path}: not a whole shard file of this version; remove it and annotate again"
+_SHARD = "CREATE OR REPLACE TEMP VIEW shard AS FROM read_parquet([{files}], filename = true)"
+_WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM numbered('shard')"
+_STRANGER = "SELECT image_id FROM waiting WHERE image_number IS NULL LIMIT 1"
 # Naming a column of the labels refuses files of an earlier version, which have none.
-_STRANGER = "SELECT image_id, defects FROM waiting ANTI JOIN image USING (image_id) LIMIT 1"
-_UNDESCRIBED = "SELECT run_id FROM waiting ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
+_UNDESCRIBED = "SELECT run_id, defects FROM shard ANTI JOIN run USING (run_id, recipe_id) LIMIT 1"
 _MAKE_ROOM = """
 DELETE FROM verdict USING waiting AS w
-WHERE w.image_id = verdict.image_id AND w.recipe_id = verdict.recipe_id AND w.created_at > verdict.created_at
+WHERE w.image_number = verdict.image_number AND w.recipe_number = verdict.recipe_number
+AND w.created_at > verdict.created_at
 """
 _NEWEST = """
 CREATE OR REPLACE TEMP VIEW newest AS
-FROM waiting ANTI JOIN verdict USING (image_id, recipe_id)
-QUALIFY row_number() OVER (PARTITION BY image_id, recipe_id ORDER BY created_at DESC, filename) = 1
+FROM waiting ANTI JOIN verdict USING (image_number, recipe_number)
+QUALIFY row_number() OVER (PARTITION BY image_number, recipe_number ORDER BY created_at DESC, filename) = 1
 """
+_HELD = "SELECT filename, count(*) FROM shard GROUP BY ALL"
 _LEDGER = "INSERT INTO ingested_shard SELECT unnest(?), unnest(?), unnest(?), ?"
 
 

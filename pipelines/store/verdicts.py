@@ -10,15 +10,16 @@ import duckdb
 from ...agent.state import Judgement, Reading, Verdict
 from .connection import now
 
-LABELLED = "FROM derived('batch')"
-"""What was staged, with its labels."""
+SHAPE = "SELECT * EXCLUDE (image_number, recipe_number) FROM verdict LIMIT 0"
+"""The verdicts' columns without those that the catalog of a database alone can fill."""
 _LABEL = (None,) * 9
 """Columns of a label, which follow from the others."""
 
 
 def stage(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Fill the temporary table `batch`, which has the verdicts' shape."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE batch AS FROM verdict LIMIT 0")
+    """Let the temporary view `labelled` show these rows with the labels that follow from them."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch AS {SHAPE}")
+    connection.execute("CREATE TEMP VIEW IF NOT EXISTS labelled AS FROM derived('batch')")
     with connection.appender("batch") as appender:
         appender.append_rows(list(rows))
 
@@ -27,9 +28,9 @@ def write(connection: duckdb.DuckDBPyConnection, rows: Iterable[tuple[Any, ...]]
     """Store verdict rows with the labels that follow from them; one that stands is replaced."""
     stage(connection, rows)
     try:
-        connection.execute(f"INSERT INTO verdict BY NAME {LABELLED}")
+        connection.execute("INSERT INTO verdict BY NAME FROM numbered('labelled')")
     except duckdb.ConstraintException:  # one stands already; to look for it first takes three times as long
-        connection.execute(f"INSERT OR REPLACE INTO verdict BY NAME {LABELLED}")
+        connection.execute("INSERT OR REPLACE INTO verdict BY NAME FROM numbered('labelled')")
 
 
 def verdict_rows(verdicts: Sequence[Verdict], recipe_id: str, run_id: str) -> list[tuple[Any, ...]]:

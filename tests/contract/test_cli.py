@@ -41,10 +41,10 @@ def test_tools_are_listed_for_programs_too():
     assert [(each["name"], each["version"]) for each in listed] == [(each.name, each.version) for each in TOOLS]
 
 
-def test_a_film_that_is_not_there_is_a_wrong_argument(tmp_path):
-    for film in (tmp_path / "none.png", tmp_path):
-        with pytest.raises(SettingsError, match="no such file"):
-            CliRunner().invoke(app, ["explain", str(film)], catch_exceptions=False)
+@pytest.mark.parametrize(("film", "said"), [("none.png", "no such file"), ("", "a folder; name one film in it")])
+def test_a_film_that_is_not_there_is_a_wrong_argument(tmp_path, film: str, said: str):
+    with pytest.raises(SettingsError, match=said):
+        CliRunner().invoke(app, ["explain", str(tmp_path / film)], catch_exceptions=False)
 
 
 def test_a_view_that_no_policy_knows_is_a_wrong_argument(tmp_path):

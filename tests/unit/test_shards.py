@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from lrrg.agent.state import Verdict
 from lrrg.pipelines.errors import StoreError
+from lrrg.pipelines.files import sha256
 from lrrg.pipelines.recipe import Run, begin_run
 from lrrg.pipelines.store import ShardWriter, Store, shards
 from lrrg.tests import stored
@@ -27,6 +28,11 @@ def write_shards(folder: Path, found: list[list[Verdict]], run: Run) -> None:
         for verdicts in found:
             writer.write(verdicts, RECIPE.recipe_id, run.run_id)
         writer.end_run(run.run_id, 0)
+
+
+def named(path: Path, run: str) -> Path:
+    """The file under the name that a shard file of its bytes has."""
+    return path.rename(path.with_name(f"verdicts-{run}-{sha256(path)[:16]}.parquet"))
 
 
 def test_shards_give_the_table_one_writer_gives(store: Store, tmp_path: Path):
@@ -117,6 +123,7 @@ def test_a_file_of_an_earlier_version_is_refused_whatever_lies_beside_it(store: 
     write_shards(folder, [[stored.verdict("i000", 0)], [stored.verdict("i001", 1)]], begin_run(RECIPE, {}))
     path = sorted(folder.glob("*.parquet"))[old]
     store.query(f"COPY (SELECT * EXCLUDE (quality, defects) FROM '{path}') TO '{path}'")
+    path = named(path, "09"[old])
     with pytest.raises(StoreError, match=path.name) as caught:
         store.ingest(folder)
     assert caught.value.code == "shard"
@@ -163,6 +170,17 @@ def test_more_bytes_than_are_merged_together_end_as_if_they_were(tmp_path: Path,
         assert small.query(LABELS).rows == store.query(LABELS).rows
 
 
+def test_a_file_in_which_a_byte_changed_is_refused_though_it_can_be_read(store: Store, tmp_path: Path):
+    """Parquet's own checks do not see it."""
+    write_shards(tmp_path / "shards", [[Verdict("i000", "failed", rationale="because " * 40)]], begin_run(RECIPE, {}))
+    (path,) = (tmp_path / "shards").glob("*.parquet")
+    path.write_bytes(path.read_bytes().replace(b"because", b"becauze"))
+    with pytest.raises(StoreError, match=path.name) as caught:
+        store.ingest(tmp_path / "shards")
+    assert caught.value.code == "shard"
+    assert store.query("SELECT count(*) FROM verdict").rows == [(0,)]
+
+
 def test_a_broken_file_among_many_costs_no_other(store: Store, tmp_path: Path):
     folder = tmp_path / "shards"
     write_shards(folder, [[stored.verdict(name, k)] for k, name in enumerate(IDS[:6])], begin_run(RECIPE, {}))
@@ -181,7 +199,9 @@ FILMS = "INSERT INTO image (image_id, root_id, path) SELECT 'many' || i, 1, 'man
 SHARD = """
 COPY (
     SELECT
-        * EXCLUDE (i, image_id, recipe_id, run_id, status, route, rationale, created_at), 'many' || i AS image_id,
+        * EXCLUDE (
+            i, image_id, recipe_id, image_number, recipe_number, run_id, status, route, rationale, created_at
+        ), 'many' || i AS image_id,
         '{recipe}' AS recipe_id, '{run}' AS run_id, 'unreadable' AS status,
         'tools' AS route, '{why}' AS rationale, now()::TIMESTAMP AS created_at
     FROM range({many}) AS t(i) LEFT JOIN (FROM verdict LIMIT 0) ON true
@@ -195,8 +215,9 @@ def test_a_merge_of_many_rows_loses_none_whether_it_adds_or_replaces(store: Stor
     store.start_run(run)
     store.query(FILMS.format(many=MANY))
     for why in turns:
-        path = tmp_path / f"verdicts-{why}.parquet"
+        path = tmp_path / f"{why}.parquet"
         store.query(SHARD.format(recipe=RECIPE.recipe_id, run=run.run_id, why=why, many=MANY, path=path))
+        path = named(path, run.run_id)
         assert store.merge_shards([path]) == MANY
         for view in ("verdict", "labels"):
             whole = f"SELECT count(*), count(DISTINCT image_id), min(rationale), max(rationale) FROM {view}"

@@ -108,15 +108,16 @@ def test_pending_comes_in_pages_without_gap_or_double(tmp_path: Path):
     ids = [f"i{k:05d}" for k in range(2500)]
     with Store.open(tmp_path / "db") as store:
         store.add_images(tmp_path, rows(ids))
-        pending = store.pending("any")
+        store.register_recipe(RECIPE)
+        pending = store.pending(RECIPE.recipe_id)
         seen = []
         for each in pending:
             seen.append(each.image_id)
             if len(seen) % 1000 == 0:
-                store.write([Verdict(each.image_id, "failed")], "any", "run")
+                store.write([Verdict(each.image_id, "failed")], RECIPE.recipe_id, "run")
         assert seen == ids
         assert len(pending) == 2500
-        assert len(store.pending("any")) == 2498
+        assert len(store.pending(RECIPE.recipe_id)) == 2498
 
 
 def test_shards_part_the_catalog(store: Store):
@@ -164,6 +165,15 @@ def test_writing_twice_leaves_one_row_the_later(store: Store):
     store.write([Verdict("i000", "failed"), stored.verdict("i000", 3)], RECIPE.recipe_id, "run")
     assert store.query("SELECT count(*) FROM verdict").rows == [(40,)]
     assert store.stored_readings(RECIPE, ["i000", "i001"]) == {"i000": stored.reading(3), "i001": stored.reading(2)}
+
+
+@pytest.mark.parametrize(
+    "row", ["*", "* REPLACE (NULL AS image_number)", "* REPLACE (NULL AS recipe_number, 2 AS image_number)"]
+)
+def test_the_table_itself_refuses_a_second_verdict_and_one_on_what_is_unknown(store: Store, row: str):
+    store.write([stored.verdict("i000", 1)], RECIPE.recipe_id, "run")
+    with pytest.raises(duckdb.ConstraintException):
+        store.query(f"INSERT INTO verdict SELECT {row} FROM verdict")
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(store: Store):

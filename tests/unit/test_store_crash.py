@@ -57,6 +57,18 @@ try:
 except StoreError as error:
     sys.exit(error.code)
 """
+CATALOG_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from lrrg.pipelines.store import Store
+from lrrg.tests.stored import rows
+path, first = Path(sys.argv[1]), int(sys.argv[2])
+with Store.open(path) as store:
+    store.add_images(path.parent, rows([f"i{k}" for k in range(first, first + 10)]))
+    store.query("BEGIN")
+    store.query("INSERT INTO image (image_id, root_id, path) SELECT 'x' || i, 1, 'x' FROM range(5) AS t(i)")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
@@ -68,6 +80,16 @@ try:
 except StoreError as error:
     sys.exit(error.code)
 """
+
+
+def test_a_killed_catalog_gives_no_number_twice(tmp_path: Path):
+    path = tmp_path / "lrrg.duckdb"
+    for first in (0, 10):
+        done = subprocess.run([sys.executable, "-c", CATALOG_AND_DIE, str(path), str(first)])
+        assert done.returncode == -signal.SIGKILL
+    with Store.open(path) as store:
+        store.add_images(tmp_path, rows(["last"]))
+        assert store.query("SELECT count(*), count(DISTINCT image_number) FROM image").rows == [(21, 21)]
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 from lrrg.pipelines.errors import StoreError
 from lrrg.pipelines.store import Store, connection
-from lrrg.pipelines.store.connection import create_schema, migrations
+from lrrg.pipelines.store.connection import create_schema, migrations, now
+from lrrg.pipelines.store.runs import register_recipe
 from lrrg.tests import stored
 
 EARLIER = f"""
@@ -28,6 +29,11 @@ FROM verdict JOIN image USING (image_id);
 INSERT INTO policy_judge_aspect VALUES ('r', 'noise', 1, 0.5, 1);
 ALTER TABLE policy_judge_aspect DROP shift;
 ALTER TABLE schema_version DROP sha256;
+"""
+NUMBERED = """
+SELECT v.image_id, v.image_id = i.image_id AND v.recipe_id = r.recipe_id
+FROM verdict AS v LEFT JOIN image AS i USING (image_number) LEFT JOIN recipe AS r USING (recipe_number)
+ORDER BY ALL
 """
 HOLD = """
 import sys, time
@@ -112,15 +118,19 @@ def test_a_database_of_an_earlier_version_keeps_its_labels(tmp_path: Path):
     path = tmp_path / "lrrg.duckdb"
     with duckdb.connect(str(path)) as connection:
         create_schema(connection, [each for each in migrations() if each.number < 14])
+        register_recipe(connection, stored.RECIPE, now())
         connection.execute(EARLIER)
     assert code_of(path, read_only=True)[0] == "older-schema"
     with Store.open(path) as store:
-        store.register_recipe(stored.RECIPE)
         kept = store.query("SELECT image_id, regime, quality, noise, blur, defects FROM labels ORDER BY ALL").rows
         assert kept == [("i0", "low", 0.25, 3, None, ["noise"]), ("i1", None, None, None, None, [])]
         assert store.query("SELECT shift FROM policy_judge_aspect").rows == [(0.0,)]
         store.write([stored.verdict("i1", 1)], stored.RECIPE.recipe_id, "run")
         assert store.query("SELECT regime IS NULL FROM labels ORDER BY image_id").rows == [(False,), (False,)]
+        assert store.query(NUMBERED).rows == [("i0", True), ("i1", True)]
+        store.add_images(tmp_path, stored.rows(["i2"]))
+        store.write([stored.verdict("i2", 2)], stored.RECIPE.recipe_id, "run")
+        assert store.query(NUMBERED).rows == [("i0", True), ("i1", True), ("i2", True)]
 
 
 def test_a_changed_definition_is_made_anew(tmp_path: Path):
@@ -149,14 +159,14 @@ def test_a_database_of_a_version_with_other_tables_is_left_as_it_is(tmp_path: Pa
     path = tmp_path / "lrrg.duckdb"
     with duckdb.connect(str(path)) as connection:
         create_schema(connection, [each for each in migrations() if each.number < 14])
+        register_recipe(connection, stored.RECIPE, now())
         connection.execute(EARLIER)
         connection.execute("DROP TABLE policy_judge_aspect")
     code, message = code_of(path)
     assert code == "other-schema"
     assert "policy_judge_aspect" in message
     with duckdb.connect(str(path)) as connection:
-        assert connection.execute("SELECT regime FROM labels ORDER BY image_id").fetchall() == []
-        assert connection.execute("SELECT regime FROM label ORDER BY image_id").fetchall() == [("low",), (None,)]
+        assert connection.execute("SELECT regime FROM labels ORDER BY image_id").fetchall() == [("low",), (None,)]
 
 
 def test_a_database_that_was_copied_in_part_is_named(tmp_path: Path):
@@ -196,8 +206,9 @@ def shown_folder() -> Iterator[Path]:
 MANY = """
 INSERT INTO root VALUES (1, '/films', now()::TIMESTAMP);
 INSERT INTO image (image_id, root_id, path) SELECT sha256(i::VARCHAR), 1, i || '.jpg' FROM range(100_000) AS t(i);
-INSERT INTO verdict (image_id, recipe_id, run_id, status, route, rationale, created_at)
-SELECT image_id, '{recipe}', 'run', 'unreadable', 'tools', '', now()::TIMESTAMP FROM image WHERE path <> '7.jpg'
+INSERT INTO verdict (image_id, recipe_id, image_number, recipe_number, run_id, status, route, rationale, created_at)
+SELECT image_id, '{recipe}', image_number, 1, 'run', 'unreadable', 'tools', '', now()::TIMESTAMP
+FROM image WHERE path <> '7.jpg'
 """
 
 
