@@ -4,7 +4,6 @@ Radiographs and report texts may not reach a third party. So the URL is checked 
 not followed and proxy variables are not read. Nothing is traced.
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Collection
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from .faults import JudgeReplyError, JudgeUnavailable, RefusedURL
+from .hosts import is_loopback
 from .scores import Token
 
 if TYPE_CHECKING:
@@ -213,20 +213,12 @@ def checked(url: str, allow_hosts: Collection[str] = ()) -> str:
         host, _ = (parts.hostname or ""), parts.port
     except ValueError as error:
         raise RefusedURL(f"{url}: refused; {error}") from error
-    if not _is_loopback(host) and host not in {name.lower() for name in allow_hosts}:
+    if not is_loopback(host) and host not in {name.lower() for name in allow_hosts}:
         raise RefusedURL(
             f"{url}: refused; {host} is neither this machine nor in client.allow_hosts, and what is sent there holds "
             "patients' images or reports"
         )
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address in ipaddress.ip_network("127.0.0.0/8") if address.version == 4 else str(address) == "::1"
 
 
 def _tokens(listed: Any) -> tuple[Token, ...]:

@@ -6,7 +6,6 @@ machine); lrrg has no setting for them and repeats no message of the store's lib
 """
 
 import errno
-import ipaddress
 import logging
 import random
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from ..agent.hosts import is_loopback
 from ..tools.image import ImageError
 from ..tools.image import read_bytes as read_file
 from .errors import SettingsError
@@ -315,16 +315,8 @@ def _guard(allow_hosts: tuple[str, ...]) -> Any:
 
 def _see_allowed(endpoint: str, allow_hosts: tuple[str, ...]) -> None:
     host = urlsplit(endpoint).hostname or ""
-    if not _is_loopback(host) and not any(host == name or host.endswith(f".{name}") for name in allow_hosts):
+    if not is_loopback(host) and not any(host == name or host.endswith(f".{name}") for name in allow_hosts):
         raise RefusedStore(
             f"{host}: refused; it is neither this machine nor in read.allow_hosts. A store learns whose films are "
             "read, and sees your credentials: allow it by name if your data may lie there"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
