@@ -74,7 +74,7 @@ def annotate(
     shard: Annotated[str | None, typer.Option(metavar="k/N", help="do the k-th of N parts, into files")] = None,
     shards: Annotated[Path | None, typer.Option(help="folder of shard files (default: beside the database)")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="failed and missing images again")] = False,
-    max_failures: Annotated[float | None, typer.Option(help="fraction without a verdict that fails the run")] = None,
+    max_failures: Annotated[float | None, typer.Option(help="fraction without a verdict; beyond it, exit 3")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say how many images are pending")] = False,
     as_json: Json = False,
 ) -> None:
@@ -94,7 +94,12 @@ def annotate(
         show({"pending": count_pending(db, chosen, order, warn)}, as_json)
         return
     outcome = annotate(db, chosen, order, progress, warn)
-    show(outcome.counts or {"pending": 0}, as_json)
+    if outcome.counts or outcome.stopped_by is None:
+        show(outcome.counts or {"pending": 0}, as_json)
+    if outcome.stopped_by is not None:
+        warn([f"stopped by {outcome.stopped_by.name}; the same command goes on from here"])
+    elif outcome.failed:
+        warn(["more images without a verdict than --max-failures allows; lrrg status names their codes"])
     raise typer.Exit(outcome.exit_code)
 
 
@@ -122,7 +127,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Decide on one image and show every step: measures against what is usual, contributions, verdict."""
+    """Decide on one image and show every step: measures beside usual ones, contributions, verdict (none: exit 3)."""
     from .. import settings, view
     from ..annotate.explain import explain
     from ..places import film

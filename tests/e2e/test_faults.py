@@ -280,6 +280,7 @@ def test_more_failures_than_allowed_end_the_run_early(project):
         project.films.rmdir()
         away.rename(project.films)
     assert done.returncode == 3
+    assert "than --max-failures allows" in done.stderr
     assert project.query("SELECT count(*) FROM verdict")[0][0] < FILMS / 2
 
 
