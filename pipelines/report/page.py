@@ -1,4 +1,4 @@
-"""A page in one file: template, styles, scripts, the charting library and the data, packed."""
+"""A page in one file: its frame and its body, styles, scripts, the charting library and the data, packed."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Literal
 
 from ..files import atomic
 
@@ -19,18 +19,19 @@ GROUP = ("columns.js", "cuts.js", "counts.js", "measures.js", "about.js", "revie
 CARD = ("card.js",)
 
 
-def write_page(out: Path, template: str, title: str, data: Mapping[str, Any]) -> int:
+def write_page(out: Path, body: Literal["group", "card"], title: str, data: Mapping[str, Any]) -> int:
     """Write a page; it appears whole or not at all. Returns its size in bytes.
 
     Args:
         out: the file.
-        template: `group` or `card`.
+        body: which page it is.
         title: shown in the browser's tab.
         data: what the page draws, in types that JSON knows.
     """
-    scripts = (*SHARED, *(GROUP if template == "group" else CARD))
-    text = Template(_asset(f"{template}.html")).substitute(
+    scripts = (*SHARED, *(GROUP if body == "group" else CARD))
+    text = Template(_asset("page.html")).substitute(
         title=_escaped(title),
+        body=_asset(f"{body}.html"),
         style="\n".join(map(_asset, STYLES)),
         library="\n".join(f"<script>{_asset(f'vendor/{name}')}</script>" for name in LIBRARY),
         scripts="\n".join(f"<script>\n{_asset(name)}</script>" for name in scripts),
