@@ -8,7 +8,6 @@ are worth is told on the other half.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,9 +32,8 @@ from ..errors import SettingsError
 from ..examples import bases, read_film
 from ..films import LabelledFilm, labelled_films
 from ..settings import Settings
-from ..view import Advance
+from ..view import Advance, Progress
 
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Rows = list[dict[str, Any]]
 DEFECTS = ("quantum_noise", "defocus", "motion", "under_exposure", "over_exposure", "shutter", "tilt", "inversion",
            "overlay_text", "grid_lines", "jpeg")  # fmt: skip

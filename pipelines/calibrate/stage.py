@@ -1,15 +1,14 @@
 """The stage behind `lrrg calibrate`: what a judge's scores are worth beside the tools, and a policy that says so."""
 
 import csv
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...agent.policy import Policy, load
 from ...agent.rows import Judged
 from ..settings import Settings
+from ..view import Progress
 from .check import Table, calibration, cost, finding, gain, reliability
 from .file import read_calibration
 from .films import Asked, ask_about, asked, patients_of, unseen
@@ -55,7 +54,7 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def calibrate(order: Order, settings: Settings, progress: Callable[..., AbstractContextManager[Any]]) -> Outcome:
+def calibrate(order: Order, settings: Settings, progress: Progress) -> Outcome:
     """Fit and check how a judge's scores join the tools' log-odds.
 
     Every figure comes from films judged by fits that saw neither them nor any other film of their patient.

@@ -1,8 +1,8 @@
 """`lrrg demo`: the whole story on synthetic films, from a mirror of MIMIC-CXR-JPG to SQL and the benchmark's files."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from ...benchmark.spec import Spec
 from ..annotate.explain import explain
 from ..annotate.stage import Order, annotate
 from ..catalog.stage import catalog
-from ..engines.judging import identify
+from ..engines.judging import Warn, identify
 from ..report.card import write_card
 from ..report.group import write_report
 from ..serving import served
@@ -19,7 +19,7 @@ from ..serving.models import COMPACT
 from ..settings import Settings
 from ..splits.stage import Summary, materialise
 from ..store import Result, Store
-from ..view import Advance
+from ..view import Progress
 from . import overview
 from .mirror import write_mirror
 from .training import DEFECTS, FOLDER
@@ -44,8 +44,6 @@ SELECT
     aspect, round(p0, 2) AS p0, round(p1, 2) AS p1, round(p2, 2) AS p2, round(p3, 2) AS p3, again, severity, decided_by
 FROM judgements WHERE image_id = $image AND recipe_id = latest_recipe() ORDER BY aspect
 """
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
-Warn = Callable[[Sequence[str]], None]
 
 
 class Confusion(NamedTuple):

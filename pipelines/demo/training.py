@@ -1,25 +1,22 @@
 """The demo's last chapter: teach a report model to see, fine-tune it in two ways, compare them all with intervals."""
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...benchmark.cases import Cell
+from ..engines.judging import Warn
 from ..generate.stage import Options as Asking
 from ..generate.stage import generate
 from ..score.files import save
 from ..score.stage import Options, Scores, score
 from ..settings import Settings
 from ..splits.export import MANIFEST
-from ..view import Advance
+from ..view import Progress
 from .films import write_films
 
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
-Warn = Callable[[Sequence[str]], None]
 DEFECTS = ("defocus", "scatter")
 """Synthetic defects of the demo's benchmark for report models: one that training draws, one that it never saw."""
 BASE = "base"

@@ -1,7 +1,5 @@
 """The stages behind `lrrg policy`: fit one on labelled films, and give one the quantiles of an archive."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +10,10 @@ from ..errors import SettingsError
 from ..examples import bases, examples, ladders, unlabelled
 from ..films import labelled_films
 from ..settings import ReadSettings
-from ..view import Advance
+from ..view import Progress
 from .check import Rows, check, check_severities
 from .fit import fit_policy
 from .reference import own_reference
-
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 SPOILED = 12
 """Good films of each half of the patients that are spoiled on purpose."""
