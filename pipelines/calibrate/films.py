@@ -14,6 +14,7 @@ from ...tools.film import Film
 from ..annotate.stage import Order, annotate
 from ..errors import SettingsError
 from ..examples import Example
+from ..files import atomic
 from ..films import LabelledFilm, labelled_films, read_film
 from ..records import CatalogRow
 from ..settings import ReadSettings, Settings
@@ -149,9 +150,8 @@ def _equalised(film: Film, copy: Path) -> bool:
     if film.domain == EQUALISED:
         return False
     _, data = cv2.imencode(".png", as_mimic(film.pixels if film.stored is None else film.stored))
-    part = copy.with_suffix(".part")
-    part.write_bytes(data.tobytes())
-    part.replace(copy)
+    with atomic(copy) as part:
+        part.write_bytes(data.tobytes())
     return True
 
 
