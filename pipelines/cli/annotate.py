@@ -1,5 +1,6 @@
 """Verbs that build and read the verdicts: catalog, annotate, ingest, explain, status, sql, tools."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,17 @@ def judge_settings(judge: str | None, model: str | None, when: str | None = None
     """What `--judge`, `--model` and `--judge-when` say, as settings; None where they say nothing."""
     urls = None if judge is None else () if judge == "none" else tuple(judge.split(","))
     return {"urls": urls, "model": model, "when": when}
+
+
+def refuse_unheard(urls: Sequence[str], model: str | None, when: str | None) -> None:
+    """Refuse options of a judge where none is asked: a run without the judge one had in mind takes as long.
+
+    Raises:
+        SettingsError: `--model` or `--judge-when` without a judge.
+    """
+    given = {"--model": model, "--judge-when": when}
+    if not urls and (options := [f"{name} {value}" for name, value in given.items() if value]):
+        raise SettingsError(f"{options[0]}: no judge is asked; name its server with --judge")
 
 
 def register(app: typer.Typer) -> None:
@@ -89,6 +101,7 @@ def annotate(
         ray={"address": address},
         judge=judge_settings(judge, model, judge_when),
     )
+    refuse_unheard(chosen.judge.urls, model, judge_when)
     order = Order(limit, retry_failed, parse_shard(shard) if shard else None)
     if dry_run:
         show({"pending": count_pending(db, chosen, order, warn)}, as_json)
@@ -133,6 +146,7 @@ def explain(
     from ..places import film
 
     chosen = settings.load(agent={"policy": policy}, judge=judge_settings(judge, model))
+    refuse_unheard(chosen.judge.urls, model, None)
     where, steps = film(image, chosen.read), list[tuple[str, dict[str, Any]]]()
 
     def tell(step: str, found: dict[str, Any]) -> None:

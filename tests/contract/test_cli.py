@@ -53,6 +53,19 @@ def test_a_view_that_no_policy_knows_is_a_wrong_argument(tmp_path):
         CliRunner().invoke(app, ["explain", str(tmp_path / "film.png"), "--view", "SIDEWAYS"], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["annotate", "--db", "none.db", "--judge-when", "uncertain"],
+        ["annotate", "--db", "none.db", "--judge", "none", "--model", "large"],
+        ["explain", "none.png", "--model", "large"],
+    ],
+)
+def test_how_a_judge_is_asked_is_refused_where_none_is(command: list[str]):
+    with pytest.raises(SettingsError, match="no judge is asked; name its server with --judge"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
 def test_every_verb_with_a_result_speaks_to_programs():
     silent = {name for name, command in COMMANDS.items() if not any(each.name == "as_json" for each in command.params)}
     assert silent == {"sql"}, "which has --format json"
