@@ -2,9 +2,11 @@
 
 import errno
 import sys
+from typing import Annotated
 
 import typer
 
+from ... import __version__
 from . import annotate, benchmark, judge, policy, review, run, train
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -13,9 +15,25 @@ app = typer.Typer(
     name="lrrg",
     no_args_is_help=True,
     add_completion=False,
-    help="Find low-quality chest radiographs, benchmark report models on them.",
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lrrg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find low-quality chest radiographs, benchmark report models on them."""
+
+
 for group in (annotate, judge, policy, benchmark, train, review, run):
     group.register(app)
 
