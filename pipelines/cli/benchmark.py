@@ -38,6 +38,8 @@ def splits(
     if summary.without_patient:
         warn([f"{summary.without_patient} studies name no patient: one who has several may be in train and in test"])
     made = summary.exported
+    if "T5" not in made.tracks:
+        warn(["no study is in split test: there is nothing to score a model on"])
     found = {"studies_without_target": summary.without_target, "test_studies": made.test_studies_sha256}
     if as_json:
         show({"splits": made.splits, "tracks": made.tracks, **found}, as_json)

@@ -8,12 +8,14 @@ import pytest
 from lrrg.benchmark.errors import LeakError
 from lrrg.benchmark.ladder import read_ladder
 from lrrg.benchmark.spec import Spec
+from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.records import CatalogRow
 from lrrg.pipelines.splits.export import CASES, MANIFEST
 from lrrg.pipelines.splits.stage import _earliest, materialise, seeded_split
 from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests.judged import SPLITS, judged_store, verdict
+from typer.testing import CliRunner
 
 FORMATS = ("parquet", "r2gen", "sharegpt")
 
@@ -170,6 +172,14 @@ def test_a_duplicate_film_across_splits_stops_everything(tmp_path: Path):
     with Store.open(database) as store, pytest.raises(LeakError, match="are one film"):
         materialise(store, tmp_path / "out", ("parquet",), Spec())
     assert not (tmp_path / "out").exists()
+
+
+def test_that_there_is_nothing_to_score_on_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(SPLITS, "test", 0)
+    database = judged_store(tmp_path / "verdicts.duckdb")
+    done = CliRunner().invoke(app, ["splits", "--db", str(database), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0
+    assert "no study is in split test" in done.stderr
 
 
 def test_studies_of_nobody_are_counted_because_they_may_leak(database: Path, tmp_path: Path):
