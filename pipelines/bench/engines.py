@@ -85,7 +85,7 @@ class Kept(NamedTuple):
     peak_mb: float
     """Since the row before."""
     key_mb: float
-    """What of it is the key of table `verdict`, which DuckDB keeps there whole."""
+    """What of it are the keys of images and verdicts, which DuckDB keeps there whole."""
 
 
 def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
@@ -219,7 +219,8 @@ def _resident() -> tuple[float, float]:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What the work gives, and its seconds by the clock and of processors."""
+    """What the work gives, and its seconds by the clock and of processors, once the disk has all that came before."""
+    os.sync()
     began, cpu = time.perf_counter(), time.process_time()
     return work(), time.perf_counter() - began, time.process_time() - cpu
 

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -167,7 +168,8 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: Source) -> int:
     """Append all verdicts, or put the newest in the place of older ones: this holds the files' rows in memory."""
-    digests = {_digest(path): path for path in group}
+    with ThreadPoolExecutor() as pool:
+        digests = dict(zip(pool.map(_digest, group), group, strict=True))
     known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
     merged_before = {digest for (digest,) in connection.execute(known, [[*digests]]).fetchall()}
     new = {digest: path for digest, path in digests.items() if digest not in merged_before}
@@ -220,8 +222,8 @@ def _digest(path: Path) -> str:
     return digest
 
 
-TOGETHER = 64 << 20
-"""Bytes of shard files that are merged in one transaction: some 350,000 verdicts, which bounds the memory."""
+TOGETHER = 96 << 20
+"""Bytes of shard files that are merged in one transaction: some 500,000 verdicts, which bounds the memory."""
 _BROKEN = "{path}: not a whole shard file of this version; remove it and annotate again"
 _SHARD = "CREATE OR REPLACE TEMP VIEW shard AS FROM read_parquet([{files}], filename = true)"
 _WAITING = "CREATE OR REPLACE TEMP VIEW waiting AS FROM numbered('shard')"
