@@ -50,7 +50,7 @@ def draw(conditions: Sequence[Sums], score: Score, *, draws: int, seed: int = 0)
 
     Returns:
         One array a condition, shape (1 + draws,); entry 0 is the sample itself, the others are its draws, NaN where
-        there is one patient alone: drawn again and again he says nothing of what another would have given.
+        there is one patient alone, whose films say nothing of what those of another would have given.
     """
     patients = len(conditions[0])
     rng = np.random.default_rng(seed)
