@@ -8,7 +8,7 @@ from lrrg.pipelines.finetune.judge import bases, own, spoil
 from lrrg.pipelines.finetune.judge.bases import Base
 from lrrg.pipelines.finetune.judge.exports import ENDS, balanced, draw_cut, grainy, tone_curve, trimmed, vary
 from lrrg.pipelines.finetune.judge.own import Cut
-from lrrg.pipelines.finetune.judge.spoil import RANGE, SATURATED, UNKNOWN
+from lrrg.pipelines.finetune.judge.spoil import NONE, RANGE, SATURATED, UNKNOWN
 from lrrg.pipelines.finetune.judge.views import CROP, KEPT, OVERVIEW, exported, make_training, make_views, read_views
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
@@ -184,7 +184,7 @@ def test_training_films_are_equal_for_equal_seeds_and_made_once(films, tmp_path)
 
 def test_another_export_keeps_the_film_and_never_enlarges_it(chest):
     draw = rng()
-    made = [vary(chest, draw) for _ in range(30)]
+    made = [vary(chest, draw).grey for _ in range(30)]
     assert all(max(each.shape) <= max(chest.shape) for each in made)
     assert len({each.shape for each in made}) > 10
 
@@ -212,6 +212,18 @@ def test_a_console_that_balances_flattens_broad_structures_within_the_old_range(
 def test_a_smaller_dose_is_measured_as_more_noise(chest):
     before = own.relative_noise(Film(chest))
     assert all(own.relative_noise(Film(grainy(chest, np.random.default_rng(seed)))) > 1.2 * before for seed in range(5))
+
+
+def test_an_export_of_a_smaller_dose_never_teaches_that_there_is_no_noise(films, chest):
+    """Grain too fine for the measure is still grain: added to a film it counts."""
+    made = []
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        if not any(draw_cut(draw)):
+            made.append((vary(chest, draw), exported(films[0], np.random.default_rng(seed)).grades["noise"]))
+    assert NONE in {bases.known(each.grey, "good")["noise"] for each, _ in made if each.grainy}
+    assert NONE not in {grade for each, grade in made if each.grainy}
+    assert NONE in {grade for each, grade in made if not each.grainy}
 
 
 def test_blades_are_the_ladders_own_where_nothing_is_drawn_around_and_of_any_tone_where_it_is(chest):

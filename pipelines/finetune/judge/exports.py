@@ -5,6 +5,8 @@ margins, proportions, native scale, dose, balance of broad and fine structures, 
 compression are drawn anew. Its noise and contrast are measured after that, its blades before (`views.exported`).
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,13 @@ QUALITY = (85, 98)
 WAYS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 
 
+class Varied(NamedTuple):
+    """A film made into another export, and whether that was of a smaller dose."""
+
+    grey: Grey
+    grainy: bool
+
+
 def draw_cut(rng: np.random.Generator) -> Cut:
     """How much another export leaves out of each side: nothing in half of them."""
     top, bottom, left, right = rng.uniform(0, TRIM, 4) if rng.random() < 0.5 else np.zeros(4)
@@ -53,7 +62,7 @@ def trimmed(grey: Grey, cut: Cut) -> Grey:
     return grey[rows, round(cut.left * width) : round((1 - cut.right) * width)]
 
 
-def vary(grey: Grey, rng: np.random.Generator) -> Grey:
+def vary(grey: Grey, rng: np.random.Generator) -> Varied:
     """Another export of a film that was cut, never enlarged; what a reader said of it holds for this one too."""
     grey = _rescaled(grey, rng)
     if rng.random() < 0.5:
@@ -61,7 +70,7 @@ def vary(grey: Grey, rng: np.random.Generator) -> Grey:
     grey = np.ascontiguousarray(grey)
     if rng.random() < 0.3:
         grey = _softened(grey, rng)
-    if rng.random() < 0.35:
+    if smaller_dose := rng.random() < 0.35:
         grey = grainy(grey, rng)
     if rng.random() < 0.5:
         grey = balanced(grey, rng)
@@ -69,7 +78,7 @@ def vary(grey: Grey, rng: np.random.Generator) -> Grey:
         grey = np.asarray(cv2.LUT(grey, tone_curve(rng)), np.uint8)
     if rng.random() < 0.4:
         grey = _enhanced(grey, rng)
-    return _compressed(grey, rng) if rng.random() < 0.25 else grey
+    return Varied(_compressed(grey, rng) if rng.random() < 0.25 else grey, smaller_dose)
 
 
 def _rescaled(grey: Grey, rng: np.random.Generator) -> Grey:

@@ -144,9 +144,12 @@ def _grades(rows: Sequence[Row]) -> NDArray[np.int8]:
 def exported(film: Base, rng: np.random.Generator) -> Base:
     """Another export of a film: its noise and contrast are measured anew, its blades are the film's that were left.
 
-    Blades are measured on the film, because processing bends their tone until no measure tells them from anatomy.
+    Blades are measured on the film, because processing bends their tone until no measure tells them from anatomy. An
+    export of a smaller dose never counts as free of noise: as little grain, where it is added, counts as such.
     """
     cut = draw_cut(rng)
-    grey = vary(trimmed(film.grey, cut), rng)
+    made = vary(trimmed(film.grey, cut), rng)
+    grades = known(made.grey, film.label)
+    noise = UNKNOWN if made.grainy and grades["noise"] == NONE else grades["noise"]
     blades = shutter_grade(cut_outsides(outsides(Film(film.grey)), cut))
-    return film._replace(grey=grey, grades=known(grey, film.label) | {"collimation": blades})
+    return film._replace(grey=made.grey, grades=grades | {"noise": noise, "collimation": blades})
