@@ -179,7 +179,7 @@ def status(db: Db, as_json: Json = False) -> None:
             for row in each.records():
                 facts(title, row)
         elif each.rows:
-            table(*each, title)
+            table(each.columns, each.rows, title)
 
 
 def sql(

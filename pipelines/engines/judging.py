@@ -28,7 +28,7 @@ COMPACT = "lrrg-judge"
 """What the served names of our own small judges begin with."""
 
 
-Warn = Callable[[Sequence[str]], object]
+Warn = Callable[[Sequence[str]], None]
 """Tells a person what to know, one line each."""
 
 
