@@ -215,7 +215,7 @@ def _refuse_strangers(connection: duckdb.DuckDBPyConnection, path: Path) -> None
 
 
 def _digest(path: Path) -> str:
-    """sha256 of a shard file, which its name tells: half of what happens to a file's bytes Parquet does not notice."""
+    """sha256 of a shard file, which its name tells: who reads Parquet does not notice every change of its bytes."""
     digest = sha256(path)
     if not path.stem.endswith(digest[:16]):
         raise StoreError("shard", _BROKEN.format(path=path))
