@@ -15,7 +15,7 @@ import psutil
 from lrrg.agent.policy import DOMAINS
 from lrrg.pipelines import settings
 from lrrg.pipelines.annotate.stage import Order, annotate
-from lrrg.pipelines.engines import Outcome
+from lrrg.pipelines.engines.outcome import Outcome
 from lrrg.pipelines.store import Store
 from lrrg.tests.poison import encoded, picture
 from lrrg.tests.scripted import AGES

@@ -15,11 +15,12 @@ from ...agent.policy import Policy, load
 from ...agent.state import ImageRef
 from ...tools import TOOLS
 from ...tools.image import READER_VERSION
-from ..engines import Engine, Job, Outcome, Work
+from ..engines.engine import Engine
 from ..engines.head import own_ray
 from ..engines.judging import Warn, fitted, identify, left_out
 from ..engines.local import Local
-from ..engines.outcome import stoppable
+from ..engines.outcome import Outcome, stoppable
+from ..engines.unit import Job, Work
 from ..errors import SettingsError
 from ..extras import require
 from ..places import refuse_gone

@@ -1,23 +1,4 @@
-"""Where the work of a run happens: in this process, or on a cluster. Every engine runs the one unit of `unit.py`."""
+"""Where the work of a run happens: in this process, or on a cluster. Every engine runs the one unit of `unit.py`.
 
-from typing import Protocol
-
-from .outcome import Outcome
-from .unit import Advance, Job, Work
-
-__all__ = ["Advance", "Engine", "Job", "Outcome", "Work"]
-
-
-class Engine(Protocol):
-    """Gets a run's work done."""
-
-    def run(self, work: Work, job: Job, outcome: Outcome, advance: Advance) -> None:
-        """Have every image of `work` decided on and its verdict committed, unless the outcome is over before.
-
-        Args:
-            work: may be long; no more of it is taken than is about to be worked on.
-            job: how to decide.
-            outcome: counts what was committed; no image is begun once it is over.
-            advance: called with the number of images that were done, and the counts so far.
-        """
-        ...
+Nothing is imported here: a worker process starts with this package, and needs neither graph nor database.
+"""

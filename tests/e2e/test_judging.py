@@ -13,7 +13,7 @@ from lrrg.agent.state import ASPECTS
 from lrrg.pipelines import settings
 from lrrg.pipelines.annotate.stage import Order, annotate, count_pending
 from lrrg.pipelines.cli import app
-from lrrg.pipelines.engines import Outcome
+from lrrg.pipelines.engines.outcome import Outcome
 from lrrg.prompts import load
 from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.project import Project, policy, start_project, write_films

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from lrrg.agent.state import ImageRef, Reading, Verdict
-from lrrg.pipelines.engines import Outcome
 from lrrg.pipelines.engines.batch import Batch
+from lrrg.pipelines.engines.outcome import Outcome
 from lrrg.pipelines.engines.unit import decide_all
 from lrrg.pipelines.errors import ClusterError, StoreError
 

@@ -212,3 +212,12 @@ def test_an_answer_that_came_while_this_process_stood_still_counts(films: list[I
             return await asked
 
     assert isinstance(asyncio.run(go()), Reading)
+
+
+def test_a_worker_loads_what_measures_and_neither_graph_nor_database():
+    code = (
+        "import sys; from lrrg.pipelines.engines import worker;"
+        "print([m for m in sys.modules if m in ('langgraph', 'openai', 'duckdb', 'torch')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
