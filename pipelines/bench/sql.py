@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..recipe import Recipe
 from ..store import Store
+from ..store.verdicts import SHAPE
 
 IMAGES = 377_110
 """Images of MIMIC-CXR."""
@@ -95,7 +96,7 @@ def fill(store: Store, recipe: Recipe, images: int) -> None:
     store.register_recipe(recipe)
     store.query(_ID)
     store.query(_IMAGES, {"images": images})
-    store.query("CREATE TEMP TABLE random AS SELECT * EXCLUDE (image_number, recipe_number) FROM verdict LIMIT 0")
+    store.query(f"CREATE TEMP TABLE random AS {SHAPE}")
     store.query(_VERDICTS, {"recipe": recipe.recipe_id})
     store.query("CREATE TEMP VIEW labelled AS FROM derived('random')")
     store.query("INSERT INTO verdict BY NAME FROM numbered('labelled')")

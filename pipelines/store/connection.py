@@ -71,9 +71,10 @@ So many rows of a batch or a file find theirs in the catalog by its key; beyond 
 MEMORY = 128 << 20
 """Bytes that DuckDB needs beside the tables' keys, above all to pack a group of rows; more only saves reading."""
 _KEYS = """
-SELECT coalesce(sum(64 + 2 * strlen(image_id) + 32), 0)::BIGINT + 32 * (SELECT count(*) FROM verdict)
+SELECT coalesce(sum(64 + 2 * strlen(image_id)), 0)::BIGINT + 32 * (count(*) + (SELECT count(*) FROM verdict))
 FROM image
 """
+"""Room for the keys of every image, of every verdict, and of one verdict more on every image."""
 
 
 def connect(path: Path, *, read_only: bool, create: bool = False) -> duckdb.DuckDBPyConnection:

@@ -157,7 +157,7 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
     """Merge some files in one transaction; where that cannot be, for whatever reason, one by one."""
     try:
         return _put(connection, group, "waiting")
-    except (StoreError, duckdb.InvalidInputException):
+    except StoreError:
         if len(group) == 1:
             raise
     except duckdb.ConstraintException:  # an image that is not in the catalog, or a verdict that stands
@@ -167,7 +167,7 @@ def _merged(connection: duckdb.DuckDBPyConnection, group: Sequence[Path]) -> int
 
 
 def _put(connection: duckdb.DuckDBPyConnection, group: Sequence[Path], source: Source) -> int:
-    """Append all verdicts, or put the newest in the place of older ones: this holds the files' rows in memory."""
+    """Append all verdicts of some files, or put the newest of one file in the place of older ones."""
     with ThreadPoolExecutor() as pool:
         digests = dict(zip(pool.map(_digest, group), group, strict=True))
     known = "SELECT sha256 FROM ingested_shard WHERE sha256 IN (SELECT unnest(?))"
@@ -189,8 +189,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, new: Mapping[str, Path], sourc
         connection.execute(_NEWEST)
     insert = f"INSERT INTO verdict BY NAME SELECT * EXCLUDE (filename) FROM {source}"
     ((merged,),) = connection.execute(insert).fetchall()
-    held = dict(connection.execute(_HELD).fetchall())
-    verdicts = [held.get(str(path), 0) for path in paths] if len(paths) > 1 else [merged]
+    held = dict(connection.execute(_HELD).fetchall()) if source == "waiting" else {str(paths[0]): merged}
+    verdicts = [held.get(str(path), 0) for path in paths]
     connection.execute(_LEDGER, [[*new], [path.name for path in paths], verdicts, now()])
     return merged
 
