@@ -132,7 +132,7 @@ def draw_films(folder: Path, height: int = HEIGHT) -> list[Path]:
 
 def link_films(originals: Sequence[Path], folder: Path, number: int) -> list[Path]:
     """Fill a new folder with as many names as images are asked for, the originals in turn behind them."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     paths = []
     for index, original in enumerate(islice(cycle(originals), number)):
         path = folder / f"{index:06d}{original.suffix}"
@@ -194,7 +194,7 @@ def _runs(db: Path, paths: Sequence[Path], settings: Settings) -> tuple[Cost, Co
 
 def annotating(db: Path, policy: str, settings: Settings, engine: str = "local") -> list[str]:
     """The command of a run that is to be measured."""
-    command = [sys.executable, "-c", COMMAND, "annotate", "--db", str(db), "--policy", policy]
+    command = [sys.executable, "-P", "-c", COMMAND, "annotate", "--db", str(db), "--policy", policy]
     return [*command, "--engine", engine, "--workers", str(settings.annotate.workers)]
 
 

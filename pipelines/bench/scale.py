@@ -27,7 +27,7 @@ from ..engines.worker import read
 from ..errors import SettingsError
 from ..recipe import begin_run
 from ..records import CatalogRow
-from ..scale.parts import Parts
+from ..scale.parts import Parts, mean
 from ..scale.simulate import Forecast, Hardware, cluster_run, local_run
 from ..settings import ReadSettings, Settings
 from ..store import ShardWriter, Store
@@ -53,7 +53,9 @@ class Check(NamedTuple):
 
 
 def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tuple[Parts, list[Check]]:
-    """Measure the parts on some films, then run `images` others on each engine and compare.
+    """Measure the parts on some films, before and after a run on `images` others with each engine, and compare.
+
+    A machine's speed drifts within minutes: the mean of both measurements is nearer to that of the runs between them.
 
     Raises:
         SettingsError: a run under measurement failed.
@@ -61,10 +63,11 @@ def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tupl
     with TemporaryDirectory(prefix="lrrg-scale-") as scratch:
         folder = Path(scratch)
         films = draw_films(folder / "phantoms")
-        parts = measure_parts(folder, films, settings, engines)
-        here = Hardware(1, os.cpu_count() or 1, settings.annotate.workers)
-        checks = [_check(folder, films, settings, engine, images, parts, here) for engine in engines]
-        return parts, checks
+        before = measure_parts(folder / "before", films, settings, engines)
+        runs = {engine: _run(folder, films, settings, engine, images) for engine in engines}
+        parts = mean(before, measure_parts(folder / "after", films, settings, engines))
+    here = Hardware(1, os.cpu_count() or 1, settings.annotate.workers)
+    return parts, [_check(engine, images, parts, here, *run) for engine, run in runs.items()]
 
 
 def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engines: Sequence[str]) -> Parts:
@@ -172,14 +175,11 @@ def _merging(folder: Path, store: Store, job: Job, verdicts: Sequence[Verdict]) 
 def _start(folder: Path, films: Sequence[Path], settings: Settings, engine: str) -> float:
     """Seconds of a run on one film for each worker, so that all of them start; the mean of two."""
     workers = settings.annotate.workers
-    runs = [_run(folder, films, settings, engine, workers, f"start{number}")[0] for number in (0, 1)]
+    runs = [_run(folder / f"start{number}", films, settings, engine, workers)[0] for number in (0, 1)]
     return sum(runs) / len(runs)
 
 
-def _check(
-    folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int, parts: Parts, here: Hardware
-) -> Check:
-    measured, wall = _run(folder, films, settings, engine, images, "check")
+def _check(engine: str, images: int, parts: Parts, here: Hardware, measured: float, wall: float) -> Check:
     expected = forecast(engine, images, parts, here).seconds
     return Check(engine, images, expected, measured, wall, expected / measured)
 
@@ -191,15 +191,13 @@ def forecast(engine: str, images: int, parts: Parts, here: Hardware) -> Forecast
     return cluster_run(images, math.ceil(images / (SHARDS_PER_CPU * here.workers)), parts, here)
 
 
-def _run(
-    folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int, name: str
-) -> tuple[float, float]:
+def _run(folder: Path, films: Sequence[Path], settings: Settings, engine: str, images: int) -> tuple[float, float]:
     """Seconds of a whole run on otherwise idle cores, and by the clock on the wall.
 
     Its processes are looked at as seldom as will do: Linux has whoever waits for a process's end wait for everybody who
     is looking at it in `/proc`, for seconds where those are kept from running.
     """
-    db = folder / f"{engine}-{name}.duckdb"
+    db = folder / engine / "run.duckdb"
     paths = link_films(films, db.with_suffix(".films"), images)
     with _database(db, paths, settings):
         pass

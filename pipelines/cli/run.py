@@ -85,7 +85,7 @@ def plan(
 
 @bench.command("scale")
 def bench_scale(
-    images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 200,
+    images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 400,
     workers: Annotated[int | None, typer.Option(help="worker processes, or tasks at once; one a core")] = None,
     engine: Annotated[list[str] | None, typer.Option(help="local, ray; may be repeated; both by default")] = None,
     out: Annotated[Path | None, typer.Option(callback=writable, help="write the parts, for `plan --parts`")] = None,

@@ -1,7 +1,7 @@
 """The measured parts of a run: what one film, one task and one start cost."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -46,6 +46,13 @@ class Parts:
     def save(self, path: Path) -> None:
         """Write them as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def mean(first: Parts, second: Parts) -> Parts:
+    """What lies between two measurements on one machine: the films of both, of all else the mean."""
+    other = asdict(second)
+    costs = {name: (cost + other[name]) / 2 for name, cost in asdict(first).items() if isinstance(cost, float)}
+    return replace(first, films=first.films + second.films, **costs)
 
 
 def read_parts(path: Path = SHIPPED) -> Parts:

@@ -15,7 +15,7 @@ from lrrg.pipelines.bench.scale import bench_scale
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.scale.events import Clock, Process, Resource
-from lrrg.pipelines.scale.parts import Parts, read_parts
+from lrrg.pipelines.scale.parts import Parts, mean, read_parts
 from lrrg.pipelines.scale.plan import plan
 from lrrg.pipelines.scale.simulate import Hardware, cluster_run, local_run
 from typer.testing import CliRunner
@@ -111,6 +111,11 @@ def test_parts_are_kept_as_json_and_a_wrong_file_is_named(tmp_path: Path):
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(SettingsError, match=r"broken\.json"):
         read_parts(tmp_path / "broken.json")
+
+
+def test_two_measurements_meet_halfway():
+    other = replace(PARTS, films=(0.08,), start=5.0, merge=0.07)
+    assert mean(PARTS, other) == replace(PARTS, films=(0.04, 0.06, 0.08), start=4.0, merge=pytest.approx(0.06))
 
 
 def test_the_verb_names_the_bottleneck(tmp_path: Path):
