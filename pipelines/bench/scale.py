@@ -36,12 +36,14 @@ from .idle import IdleClock
 
 SAMPLE = 24
 """Films that are measured one by one."""
+RUNS = 2
+"""Of each engine, on the films that are forecast."""
 ROWS = 1024
 """Verdicts whose writing and merging is timed: those of a full task."""
 
 
 class Check(NamedTuple):
-    """A real run against its forecast, in seconds."""
+    """Real runs against their forecast, in mean seconds."""
 
     engine: str
     images: int
@@ -53,21 +55,26 @@ class Check(NamedTuple):
 
 
 def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tuple[Parts, list[Check]]:
-    """Measure the parts on some films, before and after a run on `images` others with each engine, and compare.
+    """Measure the parts on some films and run `images` others on each engine, in turns, and compare the means.
 
-    A machine's speed drifts within minutes: the mean of both measurements is nearer to that of the runs between them.
+    A machine's speed drifts within minutes, and its runs differ: parts are measured before, between and after the runs.
 
     Raises:
         SettingsError: a run under measurement failed.
     """
+    measured = list[Parts]()
+    runs: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
     with TemporaryDirectory(prefix="lrrg-scale-") as scratch:
-        folder = Path(scratch)
-        films = draw_films(folder / "phantoms")
-        before = measure_parts(folder / "before", films, settings, engines)
-        runs = {engine: _run(folder, films, settings, engine, images) for engine in engines}
-        parts = mean(before, measure_parts(folder / "after", films, settings, engines))
+        films = draw_films(Path(scratch) / "phantoms")
+        for number in range(RUNS):
+            folder = Path(scratch) / f"{number}"
+            measured.append(measure_parts(folder / "parts", films, settings, engines))
+            for engine in engines:
+                runs[engine].append(_run(folder, films, settings, engine, images))
+        measured.append(measure_parts(Path(scratch) / "after", films, settings, engines))
+    parts = mean(measured)
     here = Hardware(1, os.cpu_count() or 1, settings.annotate.workers)
-    return parts, [_check(engine, images, parts, here, *run) for engine, run in runs.items()]
+    return parts, [_check(engine, images, parts, here, runs[engine]) for engine in engines]
 
 
 def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engines: Sequence[str]) -> Parts:
@@ -179,7 +186,8 @@ def _start(folder: Path, films: Sequence[Path], settings: Settings, engine: str)
     return sum(runs) / len(runs)
 
 
-def _check(engine: str, images: int, parts: Parts, here: Hardware, measured: float, wall: float) -> Check:
+def _check(engine: str, images: int, parts: Parts, here: Hardware, runs: Sequence[tuple[float, float]]) -> Check:
+    measured, wall = (sum(each) / len(runs) for each in zip(*runs, strict=True))
     expected = forecast(engine, images, parts, here).seconds
     return Check(engine, images, expected, measured, wall, expected / measured)
 

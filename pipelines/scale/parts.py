@@ -1,8 +1,10 @@
 """The measured parts of a run: what one film, one task and one start cost."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from ..errors import SettingsError
 
@@ -48,11 +50,11 @@ class Parts:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
-def mean(first: Parts, second: Parts) -> Parts:
-    """What lies between two measurements on one machine: the films of both, of all else the mean."""
-    other = asdict(second)
-    costs = {name: (cost + other[name]) / 2 for name, cost in asdict(first).items() if isinstance(cost, float)}
-    return replace(first, films=first.films + second.films, **costs)
+def mean(measured: Sequence[Parts]) -> Parts:
+    """Several measurements on one machine as one: the films of all, of every other cost the mean."""
+    first, every = measured[0], [asdict(each) for each in measured]
+    costs = {name: fmean(each[name] for each in every) for name, cost in every[0].items() if isinstance(cost, float)}
+    return replace(first, films=tuple(film for each in measured for film in each.films), **costs)
 
 
 def read_parts(path: Path = SHIPPED) -> Parts:

@@ -113,9 +113,10 @@ def test_parts_are_kept_as_json_and_a_wrong_file_is_named(tmp_path: Path):
         read_parts(tmp_path / "broken.json")
 
 
-def test_two_measurements_meet_halfway():
+def test_several_measurements_become_their_mean():
     other = replace(PARTS, films=(0.08,), start=5.0, merge=0.07)
-    assert mean(PARTS, other) == replace(PARTS, films=(0.04, 0.06, 0.08), start=4.0, merge=pytest.approx(0.06))
+    expected = replace(PARTS, films=(0.04, 0.06, 0.08), start=4.0, merge=pytest.approx(0.06))
+    assert mean([PARTS, other]) == expected
 
 
 def test_the_verb_names_the_bottleneck(tmp_path: Path):
