@@ -182,6 +182,24 @@ def test_training_films_are_equal_for_equal_seeds_and_made_once(films, tmp_path)
     assert not np.array_equal(first.details, other.details)
 
 
+def test_views_that_a_stop_left_half_overwritten_are_made_again(films, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(done=1, **counts):
+        raise Stopped
+
+    def told(done=1, **counts):
+        made.append(done)
+
+    made = []
+    was = np.array(make_training(films, 4, tmp_path, seed=1, advance=told).details)
+    with pytest.raises(Stopped):
+        make_training(films, 4, tmp_path, seed=2, advance=stop)
+    assert np.array_equal(make_training(films, 4, tmp_path, seed=1, advance=told).details, was)
+    assert len(made) == 8
+
+
 def test_another_export_keeps_the_film_and_never_enlarges_it(chest):
     draw = rng()
     made = [vary(chest, draw).grey for _ in range(30)]

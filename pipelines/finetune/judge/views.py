@@ -1,7 +1,7 @@
 """Looks at spoiled films, cut once and kept on disk: what training and evaluation read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,10 +76,11 @@ def make_training(films: Sequence[Base], number: int, folder: Path, *, seed: int
         seed: of everything random; a view depends on it and on its own number alone.
         advance: told of every spoiled film.
     """
-    asked = {"films": [film.name for film in films], "number": number, "seed": seed}
-    if (folder / "asked.json").is_file() and json.loads((folder / "asked.json").read_text()) == asked:
+    whole, asked = folder / "asked.json", {"films": [film.name for film in films], "number": number, "seed": seed}
+    if whole.is_file() and json.loads(whole.read_text()) == asked:
         return read_views(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    whole.unlink(missing_ok=True)  # the views it speaks of are overwritten from here on
     overview = open_memmap(folder / "overview.npy", "w+", np.uint8, (2 * number, OVERVIEW, OVERVIEW))
     details = open_memmap(folder / "details.npy", "w+", np.uint8, (2 * number, 3, KEPT, KEPT))
     rows: list[Row] = []
@@ -97,11 +98,11 @@ def make_training(films: Sequence[Base], number: int, folder: Path, *, seed: int
     overview.flush()
     details.flush()
     (folder / "rows.json").write_text(json.dumps(rows))
-    (folder / "asked.json").write_text(json.dumps(asked))
+    whole.write_text(json.dumps(asked))
     return read_views(folder)
 
 
-def make_views(spoiled: Sequence[tuple[Base, Spoiled]]) -> Views:
+def make_views(spoiled: Iterable[tuple[Base, Spoiled]]) -> Views:
     """Cut spoiled films exactly as in serving, in both domains, in memory."""
     overview, details, rows = [], [], []
     for film, found in spoiled:
