@@ -1,4 +1,5 @@
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -6,8 +7,19 @@ import torch
 from lrrg.agent.scores import Score
 from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.phantom import phantom
+from lrrg.pipelines.finetune.judge import evaluate
 from lrrg.pipelines.finetune.judge.bases import Base
-from lrrg.pipelines.finetune.judge.evaluate import Graded, by_aspect, by_defect, calibrate, calibrated, ece
+from lrrg.pipelines.finetune.judge.evaluate import (
+    Graded,
+    by_aspect,
+    by_defect,
+    calibrate,
+    calibrated,
+    ece,
+    ladders,
+    mixed,
+    steps,
+)
 from lrrg.pipelines.finetune.judge.model import Judge, answer, tokenizer
 from lrrg.pipelines.finetune.judge.plain import Plain
 from lrrg.pipelines.finetune.judge.spoil import Spoiled, spoil
@@ -142,3 +154,13 @@ def test_a_defect_alone_is_compared_with_clean_films_of_its_domain(film):
     rows = {row["defect"]: row for row in by_defect(Graded(shown, knowing), "equalised")}
     assert rows["quantum_noise"]["auroc_3"] == 1.0
     assert rows["quantum_noise"]["auroc_1"] is None
+
+
+def test_films_are_spoiled_when_they_are_asked_for_and_not_all_at_once(film, monkeypatch):
+    spoiled = []
+    monkeypatch.setattr(evaluate, "spoil", lambda *given, **how: spoiled.append(given[2]) or Spoiled(*given[:2], ()))
+    for made in (mixed, ladders):
+        spoiled.clear()
+        assert len(list(islice(made([film] * 9, seed=1), 3))) == len(spoiled) == 3
+    assert [plan for plan in steps() if len(plan) != 1] == [{}]
+    assert len(list(ladders([film] * 2, seed=1))) == 2 * len(steps())

@@ -1,7 +1,8 @@
 """`lrrg finetune judge-accuracy`: what a compact judge is worth on patients, or a whole source, that it never saw."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,21 @@ from ...serving.models import COMPACT
 from ...settings import ReadSettings
 from ...view import Progress
 from .bases import Base, read_base
-from .evaluate import DRAWS, UNSEEN, Graded, Rows, area, by_aspect, by_defect, by_ladder, calibrated, ladders, mixed
+from .evaluate import (
+    DRAWS,
+    MIXED,
+    UNSEEN,
+    Graded,
+    Rows,
+    area,
+    by_aspect,
+    by_defect,
+    by_ladder,
+    calibrated,
+    ladders,
+    mixed,
+    steps,
+)
 from .model import Judge
 from .spoil import Spoiled
 from .stage import PATIENTS
@@ -53,19 +68,19 @@ def accuracy(
         raise SettingsError(f"{root}: no good film that {folder} has not seen")
     judge, calibration = Judge.load(folder), read_calibration(folder / FILE)
 
-    def graded(label: str, made: Sequence[tuple[Base, Spoiled]]) -> Graded:
+    def graded(label: str, number: int, spoiled: Iterator[tuple[Base, Spoiled]]) -> Graded:
         parts = []
-        with progress(label, len(made)) as advance:
-            for start in range(0, len(made), PART):
-                views = make_views(made[start : start + PART])
+        with progress(label, number) as advance:
+            while part := list(islice(spoiled, PART)):
+                views = make_views(part)
                 parts.append(Graded(views, judge.grade(views)))
-                advance(len(made[start : start + PART]))
+                advance(len(part))
         return calibrated(Graded.joined(parts), calibration)
 
-    several = graded("several defects", mixed(good, seed=SEED))
-    alone = graded("one defect", ladders(good, seed=SEED))
-    strange = graded("untaught defects", _strange(good))
-    plain = graded("films as they came", [(film, Spoiled(film.grey, film.grades, ())) for film in films])
+    several = graded("several defects", len(good) * MIXED, mixed(good, seed=SEED))
+    alone = graded("one defect", len(good) * len(steps()), ladders(good, seed=SEED))
+    strange = graded("untaught defects", len(good) * (1 + 3 * len(UNSEEN)), _strange(good))
+    plain = graded("films as they came", len(films), ((film, Spoiled(film.grey, film.grades, ())) for film in films))
     return {
         "aspects": [row for domain in ("both", *DOMAINS) for row in by_aspect(several, domain, draws=draws)],
         "sources": [
@@ -87,15 +102,14 @@ def _held_out(folder: Path) -> str | None:
         raise SettingsError(f"{folder}: not a judge that lrrg finetune judge made ({error})") from error
 
 
-def _strange(films: Sequence[Base]) -> list[tuple[Base, Spoiled]]:
+def _strange(films: Sequence[Base]) -> Iterator[tuple[Base, Spoiled]]:
     """Every film clean and with the defects that were never taught, at the severities of the grades."""
-    found = [(film, Spoiled(film.grey, film.grades, ())) for film in films]
+    yield from ((film, Spoiled(film.grey, film.grades, ())) for film in films)
     for film in films:
         for name in UNSEEN:
             for grade, severity in list(TOOL_SEVERITIES.items())[:3]:
                 grades = {**film.grades, read_ladder()[name].aspect: grade}
-                found.append((film, Spoiled(degrade(film.grey, name, severity, key=film.name), grades, (name,))))
-    return found
+                yield film, Spoiled(degrade(film.grey, name, severity, key=film.name), grades, (name,))
 
 
 def _labels(graded: Graded, films: Sequence[Base], domain: str, draws: int) -> Rows:

@@ -1,6 +1,6 @@
 """How well a judge grades films it has never seen: spoiled ones by aspect and severity, and hand-labelled ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,31 +49,27 @@ class Graded(NamedTuple):
         return self.probabilities @ np.arange(4)
 
 
-def mixed(films: Sequence[Base], *, seed: int, each: int = MIXED) -> list[tuple[Base, Spoiled]]:
+def mixed(films: Sequence[Base], *, seed: int) -> Iterator[tuple[Base, Spoiled]]:
     """Films with several defects at once, as drawn in training but never rescaled, each at the middle of its grade."""
-    found = []
     for index, film in enumerate(films):
-        for turn in range(each):
+        for turn in range(MIXED):
             rng = np.random.default_rng((seed, index, turn))
-            plan = draw(rng)
-            found.append((film, spoil(film.grey, film.grades, plan, rng, spread=0.0)))
-    return found
+            yield film, spoil(film.grey, film.grades, draw(rng), rng, spread=0.0)
 
 
-def ladders(films: Sequence[Base], *, seed: int) -> list[tuple[Base, Spoiled]]:
+def ladders(films: Sequence[Base], *, seed: int) -> Iterator[tuple[Base, Spoiled]]:
     """Every film clean, and with every defect alone at every grade it is drawn at."""
-    found = []
     for index, film in enumerate(films):
-        steps = [{}, *({aspect: step} for aspect, step in _steps())]
-        for turn, plan in enumerate(steps):
+        for turn, plan in enumerate(steps()):
             rng = np.random.default_rng((seed, index, turn))
-            found.append((film, spoil(film.grey, film.grades, plan, rng, spread=0.0)))
-    return found
+            yield film, spoil(film.grey, film.grades, plan, rng, spread=0.0)
 
 
-def _steps() -> list[tuple[str, tuple[str, int]]]:
+def steps() -> list[dict[str, tuple[str, int]]]:
+    """What `ladders` does to a film: nothing, then each defect alone at each of its grades."""
     ordered = [(aspect, name, read_ladder()[name].ordered) for aspect, kinds in KINDS.items() for name, _ in kinds]
-    return [(a, (name, grade)) for a, name, is_ordered in ordered for grade in ((1, 2, 3) if is_ordered else (SEVERE,))]
+    grades = {True: (1, 2, 3), False: (SEVERE,)}
+    return [{}, *({a: (name, grade)} for a, name, is_ordered in ordered for grade in grades[is_ordered])]
 
 
 def by_aspect(graded: Graded, domain: str, *, draws: int = DRAWS, source: str | None = None) -> Rows:
