@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import SettingsError
 from .options import Films, Json, Splits
 
 PANEL = "Train"
@@ -35,7 +36,6 @@ def train(
     """Fine-tune a Qwen2.5-VL report model: plain, regime-balanced or dual-loop."""
     if context.invoked_subcommand is not None:
         return
-    from ..errors import SettingsError
     from ..extras import require
     from ..view import progress, show
 
@@ -87,8 +87,10 @@ def judge(
     spoiled: Annotated[int, typer.Option(min=100, help="films to spoil; each gives two views")] = 6500,
     eyes: Annotated[int, typer.Option(min=1, help="steps for the vision tower")] = 400,
     steps: Annotated[int, typer.Option(min=1, help="steps for the whole model")] = 1600,
-    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
-    start: Annotated[Path | None, typer.Option(exists=True, help="folder of a judge to go on from")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of everything random")] = 0,
+    start: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="folder of a judge to go on from")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train the compact judge on spoiled films: a Qwen2.5-VL small enough to ship."""
@@ -108,7 +110,7 @@ def judge(
 def judge_accuracy(
     films: Films,
     model: Annotated[
-        Path | None, typer.Option(exists=True, help="folder of a judge (default: the shipped one)")
+        Path | None, typer.Option(exists=True, file_okay=False, help="folder of a judge (default: the shipped one)")
     ] = None,
     draws: Annotated[int, typer.Option(min=20, help="bootstrap samples of patients")] = 500,
     as_json: Json = False,
@@ -128,7 +130,9 @@ def judge_accuracy(
 def judge_parity(
     films: Films,
     url: Annotated[str, typer.Option("--judge", metavar="URL", help="server of the judge")],
-    model: Annotated[Path | None, typer.Option(exists=True, help="its folder (default: the shipped one)")] = None,
+    model: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="its folder (default: the shipped one)")
+    ] = None,
     number: Annotated[int, typer.Option(min=1, help="films to compare on")] = 200,
     as_json: Json = False,
 ) -> None:

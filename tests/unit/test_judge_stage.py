@@ -95,6 +95,15 @@ def test_too_few_films_and_unknown_sources_are_refused(root, tmp_path):
         make_judge(few, tmp_path, Plan(spoiled=1, phantoms=0, schedule=SHORT), READ, progress)
 
 
+def test_a_folder_without_a_judge_is_named_before_any_film_is_spoiled(root, tmp_path):
+    with pytest.raises(SettingsError, match=r"DIR: no model; name the folder `model`"):
+        Plain(tmp_path / "DIR")
+    plan = Plan(spoiled=1, phantoms=0, hold_out="alpha", schedule=SHORT)
+    with pytest.raises(SettingsError, match="no model"):
+        make_judge(root, tmp_path / "out", plan, READ, progress, start=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_shipped_judge_is_small_and_writes_its_form_unasked():
     assert (COMPACT / "model.safetensors").stat().st_size < 12_000_000
     chest = to_eight_bit(phantom(3, height=900).stored)

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForCo
 
 from ....agent.state import ASPECTS
 from ....prompts import Prompt, load
+from ...errors import SettingsError
 from ..qwen import MERGE, PATCH, Sizes, build, save_folder
 from ..tokenizer import END_OF_TURN, IMAGE, train_tokenizer
 from .language import Language
@@ -93,6 +94,17 @@ def layout(words: PreTrainedTokenizerFast, model: Qwen2_5_VLForConditionalGenera
     return Layout(tokens, len(asked), seen.nonzero()[:, 0], where, digits, turns)
 
 
+def model_in(folder: Path) -> Qwen2_5_VLForConditionalGeneration:
+    """The weights of a judge's folder.
+
+    Raises:
+        SettingsError: no model is there.
+    """
+    if not (folder / "config.json").is_file():
+        raise SettingsError(f"{folder}: no model; name the folder `model` of what lrrg finetune judge wrote")
+    return Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+
+
 class Judge(nn.Module):
     """A Qwen2.5-VL that grades, and the parts that only training needs: grey patches and a plain head."""
 
@@ -117,8 +129,12 @@ class Judge(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Judge":
-        """A judge from its folder, ready to grade; its plain head is not saved and starts anew."""
-        qwen = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
+        """A judge from its folder, ready to grade; its plain head is not saved and starts anew.
+
+        Raises:
+            SettingsError: no model is there.
+        """
+        qwen = model_in(folder)
         convolution = qwen.model.visual.patch_embed.proj
         embedding = GreyPatches(convolution.out_channels)
         embedding.read(convolution)

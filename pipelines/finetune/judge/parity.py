@@ -60,7 +60,7 @@ def parity(root: Path, folder: Path | None, url: str, settings: Settings, number
     Raises:
         JudgeUnavailable: nobody serves at `url`.
         ImageError: a film cannot be read.
-        SettingsError: no labelled films in `root`.
+        SettingsError: no labelled films in `root`, or no model in `folder`.
     """
     paths = [film.path for film in labelled_films(root)]
     chosen = [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))[:number]]

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoTokenizer
 
 from ....agent.state import ASPECTS
 from ....prompts import load
 from ....tools.film import Grey
 from ..qwen import image_processor
 from ..tokenizer import IMAGE
-from .model import GRADES, MAX_PIXELS, MIN_PIXELS, PROMPT, layout
+from .model import GRADES, MAX_PIXELS, MIN_PIXELS, PROMPT, layout, model_in
 
 MORE_TOKENS = 40
 """A free reply may have; the form takes 13."""
@@ -34,7 +34,12 @@ class Plain:
     """Reads a folder; grades films with the general code for any Qwen2.5-VL."""
 
     def __init__(self, folder: Path) -> None:
-        self._model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        """Read the folder.
+
+        Raises:
+            SettingsError: no model is there.
+        """
+        self._model: Any = model_in(folder).eval()
         self._words = AutoTokenizer.from_pretrained(folder)
         self._plan = layout(self._words, self._model, load(PROMPT))
         self._pixels = image_processor(MIN_PIXELS, MAX_PIXELS)

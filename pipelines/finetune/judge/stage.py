@@ -29,7 +29,7 @@ EXPORTS = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides what comes out.
+    """What decides what comes out, beside the films and the judge to go on from.
 
     Attributes:
         spoiled: films to spoil; each gives a view in either intensity domain.
@@ -70,16 +70,17 @@ def make_judge(
         start: folder of a judge to go on from; a fresh one by default.
 
     Raises:
-        SettingsError: no films to train on, or an unknown source is held out.
+        SettingsError: no films to train on, an unknown source is held out, or no model in `start`.
     """
     torch.set_num_threads(1)
     found = [*bases(films, read, hold_out=plan.hold_out), *phantoms(plan.phantoms)]
     chosen = drawn_from(found, "train")
     if len(chosen) < FEWEST:
         raise SettingsError(f"{films}: fewer than {FEWEST} films to train on; add films or phantoms")
+    begun = Judge.load(start) if start else None
     with progress("spoil films", plan.spoiled) as advance:
         views = make_training(chosen, plan.spoiled, out / "views", seed=plan.seed, advance=advance)
-    judge = Judge.load(start) if start else Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
+    judge = begun or Judge.fresh(sample(views, seed=plan.seed), seed=plan.seed)
     unseen, curve, began = _validation(found, plan.seed + 1), [], process_time()
     with progress("train the judge", plan.schedule.steps) as advance:
 

@@ -73,7 +73,7 @@ def train(
     """Train a judge in place; equal arguments give an equal judge on one kind of processor.
 
     Args:
-        judge: fresh.
+        judge: fresh, or one to go on from.
         views: of training films.
         schedule: steps and rates.
         seed: of the order of the views and of what is varied in them.
