@@ -191,9 +191,13 @@ def _deep_jpeg(data: bytes, dataset: "Dataset") -> NDArray[Any]:
 
 
 def _grey(values: NDArray[Any]) -> NDArray[Any]:
+    """Collapse colour, which is never negative, whatever the header says."""
     if values.ndim == 2:
         return values
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_RGB2GRAY))
+    if values.shape[2:] != (3,):
+        raise ImageError("multi-frame", f"DICOM that announces one frame and holds {len(values)}")
+    unsigned = np.ascontiguousarray(values).view(values.dtype.str.replace("i", "u"))
+    return np.asarray(cv2.cvtColor(unsigned, cv2.COLOR_RGB2GRAY))
 
 
 def _interpret(dataset: "Dataset", raw: NDArray[Any]) -> Dicom:

@@ -167,6 +167,22 @@ def test_colour_is_collapsed() -> None:
     assert film.notes == ("rgb-collapsed",)
 
 
+@pytest.mark.parametrize("values", [FILM, DEEP], ids=["8-bit", "16-bit"])
+def test_colour_is_not_negative_whatever_the_header_says(values: NDArray[Any]) -> None:
+    colour = np.dstack([values, values // 2, values[::-1]])
+    said = read(dataset(colour, PixelRepresentation=1))
+    np.testing.assert_array_equal(said.pixels, read(dataset(colour)).pixels)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_more_frames_than_announced_are_no_film(colour: bool) -> None:
+    made = dataset(np.dstack([FILM] * 3) if colour else FILM)
+    made.PixelData *= 2
+    with pytest.raises(ImageError, match="announces one frame and holds 2") as caught:
+        read(made)
+    assert caught.value.code == "multi-frame"
+
+
 def test_exposure_tags_that_hold_numbers_and_those_that_do_not() -> None:
     made = dataset(FILM, ExposureIndex="312.5", DeviationIndex="0", KVP="0", ExposureTime="8", ViewPosition="AP ")
     made.add_new("XRayTubeCurrent", "IS", "12")
