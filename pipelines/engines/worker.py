@@ -133,8 +133,10 @@ def settle() -> None:
 
 def _bound_memory() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ADDRESS_SPACE, hard))
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_AS)
+    set_already = [each for each in limits if each != resource.RLIM_INFINITY]  # by a batch system, say
+    bound = min([pages * resource.getpagesize() + ADDRESS_SPACE, *set_already])
+    resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
 
 
 def _keep_memory() -> None:

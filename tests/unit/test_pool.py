@@ -221,3 +221,14 @@ def test_a_worker_loads_what_measures_and_neither_graph_nor_database():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_bound_that_a_batch_system_set_is_kept():
+    code = (
+        "import resource; from pathlib import Path; from lrrg.pipelines.engines import worker;"
+        "mapped = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize();"
+        "bounds = (mapped + (1 << 30),) * 2; resource.setrlimit(resource.RLIMIT_AS, bounds);"
+        "worker.settle(); print(resource.getrlimit(resource.RLIMIT_AS) == bounds)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
