@@ -11,7 +11,7 @@ from typing import Any
 
 from ..places import Location
 from ..records import LabelRow, ReportRow
-from .base import Adapter, DatasetError, table, table_path
+from .base import Adapter, DatasetError, cells_of, table, table_path
 from .folder import image_id
 from .listed import Listed, prose, reader
 
@@ -62,7 +62,7 @@ def _report(study: str, row: Mapping[str, str], path: str) -> ReportRow:
 def _labels(path: Location) -> dict[str, list[LabelRow]]:
     """CheXbert labels by study, from one JSON object a line; null stands for unmentioned."""
     labels: dict[str, list[LabelRow]] = defaultdict(list)
-    with path.open(encoding="utf-8") as lines:
+    with cells_of(path), path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row: dict[str, Any] = json.loads(line)

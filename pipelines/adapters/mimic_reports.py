@@ -52,19 +52,20 @@ def find_reports(root: Location, given: Location | None, lying: Mapping[str, str
     """Where the reports of a tree are: what the caller names, else the zip in the root, else what lies in the tree.
 
     Raises:
-        DatasetError: `bad-reports`, where `given` is absent or holds no report, or a zip is damaged.
+        DatasetError: `bad-reports`, where `given` is absent, a zip is damaged, or either holds no report.
     """
-    packed = given or (root / ZIP)
-    if packed.is_file():
-        return Reports(packed, _named(_members(packed)))
-    if given is None:
+    source = given or (root / ZIP)
+    if source.is_file():
+        paths = _named(_members(source))
+    elif given is None:
         return Reports(root, lying)
-    if not given.is_dir():
+    elif given.is_dir():
+        paths = _named(_files(given))
+    else:
         raise _unusable(given, "no such file or folder")
-    reports = Reports(given, _named(_files(given)))
-    if not reports.paths:
-        raise _unusable(given, "no sNNNNNNNN.txt in it")
-    return reports
+    if not paths:
+        raise _unusable(source, "no sNNNNNNNN.txt in it")
+    return Reports(source, paths)
 
 
 def report_rows(root: Location, reports: Reports, subjects: Mapping[str, str]) -> Iterator[ReportRow]:

@@ -33,25 +33,24 @@ def _tables(root: Location) -> dict[str, Location]:
 
 def _listed(root: Location) -> Iterator[Listed]:
     for split, path in _tables(root).items():
+        place = below(root, path)
         for study, record in _records(path).items():
             try:
                 images = list(zip(record["ImagePath"], record["ImageViewPosition"], strict=True))
             except (KeyError, ValueError) as error:
                 raise DatasetError("missing-column", f"{path}: study {study} has no views of its images") from error
             for name, view in images:
-                yield _image(root, path, split, study, record, name, view)
+                yield _image(place, split, study, record, name, view)
 
 
 def _records(path: Location) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise DatasetError("bad-table", f"{path}: no JSON ({error}); download it again") from error
 
 
-def _image(
-    root: Location, path: Location, split: str, study: str, record: Mapping[str, Any], name: str, view: str | None
-) -> Listed:
+def _image(place: str, split: str, study: str, record: Mapping[str, Any], name: str, view: str | None) -> Listed:
     key = "/".join(image_id(name).split("/")[-_COMPONENTS:])
     patient = key.partition("/")[0]
     details = {
@@ -63,7 +62,7 @@ def _image(
         "procedure": record.get("StudyDescription"),
     }
     texts = {section: prose(record.get(column)) for section, column in _SECTIONS.items()}
-    return Listed(key, details, ReportRow(study, patient, below(root, path), **texts))
+    return Listed(key, details, ReportRow(study, patient, place, **texts))
 
 
 REXGRADIENT = Adapter("ReXGradient-160K", recognises, reader(_listed, _COMPONENTS))

@@ -106,7 +106,10 @@ def test_a_zip_in_the_root_is_found(root: Path):
 
 
 def test_unusable_reports_are_an_error_that_says_what_to_name(root: Path):
-    for given in (root / "nowhere", root / "files" / "p10" / "p10000032" / "s50414267", root / mimic.SPLIT):
+    without = root.with_suffix(".zip")
+    with zipfile.ZipFile(without, "w") as archive:
+        archive.writestr("readme.txt", "no report")
+    for given in (root / "nowhere", root / "files" / "p10" / "p10000032" / "s50414267", root / mimic.SPLIT, without):
         with pytest.raises(DatasetError, match=r"mimic-cxr-reports\.zip") as error:
             mimic.read(root, given, quiet)
         assert error.value.code == "bad-reports"
