@@ -80,10 +80,12 @@ class Listing:
     def _level(self, key: str) -> dict[str, bool] | None:
         """One level; None where it has so many folders that asking each would take longer than listing all below."""
         names: dict[str, bool] = {}
+        folders = 0
         for name in self._asked(key, deep=False):
             bare = name.removesuffix("/")
             names[bare] = bare != name or names.get(bare, False)
-            if sum(names.values()) > FAN_OUT:
+            folders += bare != name
+            if folders > FAN_OUT:
                 return None
         return names
 

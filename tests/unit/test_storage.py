@@ -118,6 +118,14 @@ def test_many_folders_are_listed_by_pages_not_one_by_one(bucket: Bucket):
     assert len(requests) <= 12
 
 
+def test_the_time_to_list_a_prefix_grows_with_its_names_alone(monkeypatch: pytest.MonkeyPatch):
+    names = [f"{k}.png" for k in range(50_000)]
+    monkeypatch.setattr(Listing, "_asked", lambda self, key, deep: iter(names))
+    began = time.process_time()
+    assert len(Listing(f"s3://{BUCKET}", ReadSettings()).names("")) == len(names)
+    assert time.process_time() - began < 2, "once some 10 seconds"
+
+
 def test_a_film_is_read_with_one_request_and_never_beyond_the_cap(bucket: Bucket):
     bucket.put("film.jpg", b"x" * 1000)
     with spoiling(bucket) as (seen, spoiler):
