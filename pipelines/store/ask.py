@@ -13,7 +13,7 @@ from .connection import connect, quoted, translated
 
 PAGE = 10_000
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-_SEAL = "SET allowed_paths = {}; SET enable_external_access = false; SET lock_configuration = true"
+_SEAL = "SET allowed_paths = [{}]; SET enable_external_access = false; SET lock_configuration = true"
 
 
 class Answer(NamedTuple):
@@ -43,18 +43,18 @@ def export(path: Path, sql: str, out: Path) -> int:
     Raises:
         QueryError, StoreError: as `ask`; StoreError where `out` cannot be written, `disk-full` if there is no room.
     """
-    with atomic(out.absolute()) as part, translated(out), _sealed(path, sql, [str(part)]) as connection:
+    with atomic(out.absolute()) as part, translated(out), _sealed(path, sql, [part]) as connection:
         copy = f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
         return connection.execute(copy).fetchall()[0][0]
 
 
 @contextmanager
-def _sealed(path: Path, sql: str, writable: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def _sealed(path: Path, sql: str, writable: list[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(path, read_only=True) as connection, _explained():
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in READS:
             raise QueryError("sql: one SELECT at a time, nothing that writes or changes settings")
-        connection.execute(_SEAL.format(writable))
+        connection.execute(_SEAL.format(", ".join(map(quoted, writable))))
         yield connection
 
 

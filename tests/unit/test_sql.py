@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from lrrg.pipelines import cli, sql
 from lrrg.pipelines.errors import QueryError, SettingsError
-from lrrg.pipelines.store import Store
+from lrrg.pipelines.store import Store, read_parquet
 from lrrg.tests import stored
 from lrrg.tests.stored import IDS, RECIPE, rows
 
@@ -67,6 +67,12 @@ def test_sql_formats_hold_the_same_rows(answered: Path, tmp_path: Path, capsys: 
         (tmp_path / "o.json").write_text(capsys.readouterr().out)
         assert connection.execute(f"FROM read_json('{tmp_path}/o.json')").fetchall() == page.rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lrrg.duckdb", "o.csv", "o.json", "o.parquet"]
+
+
+def test_a_quote_in_a_name_is_no_sql(answered: Path, tmp_path: Path):
+    out = tmp_path / "o'brien.parquet"
+    sql.write(answered, "SELECT 1 AS a", "parquet", out)
+    assert read_parquet(out) == [{"a": 1}]
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
