@@ -6,14 +6,14 @@ A folder of shards holds `recipe-….json`, `run-….json` and `verdicts-….par
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import duckdb
 
@@ -28,6 +28,7 @@ from .verdicts import stage, verdict_rows
 
 Source = Literal["waiting", "newest"]
 """Views of what shard files hold: all of it, and what is newer than all else on its image."""
+_Described = TypeVar("_Described")
 
 
 class ShardWriter:
@@ -96,8 +97,8 @@ def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
     if not shards:
         raise StoreError("missing", f"{folder}: no {VERDICTS}; name a folder that annotate --shard wrote")
     for path in sorted(folder.glob("run-*.json")):
-        run, end = _run(path)
-        recipe = Recipe(**_described(folder / f"recipe-{run.recipe_id}.json"))
+        run, end = _described(path, _run)
+        recipe = _described(folder / f"recipe-{run.recipe_id}.json", lambda about: Recipe(**about))
         register_recipe(connection, recipe, run.started_at)
         start_run(connection, run)
         if end:
@@ -105,17 +106,16 @@ def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
     return merge_shards(connection, shards)
 
 
-def _run(path: Path) -> tuple[Run, Mapping[str, Any]]:
+def _run(about: dict[str, Any]) -> tuple[Run, Mapping[str, Any]]:
     """A described run, and when and how it ended; nothing there where it was killed or goes on."""
-    about = _described(path)
     end = {key: about.pop(key) for key in ("ended_at", "exit_code") if key in about}
     return Run(**about | {"started_at": datetime.fromisoformat(about["started_at"])}), end
 
 
-def _described(path: Path) -> Any:
+def _described(path: Path, read: Callable[[dict[str, Any]], _Described]) -> _Described:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError) as error:
+        return read(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise StoreError("shard", f"{path}: missing or broken; copy the folder of shards again") from error
 
 

@@ -52,7 +52,7 @@ def test_shards_give_the_table_one_writer_gives(store: Store, tmp_path: Path):
 
 
 def test_pending_counts_what_the_folder_holds(store: Store, tmp_path: Path):
-    folder = tmp_path / "shards"
+    folder = tmp_path / "shards [1]"
     assert pending_ids(store, written=folder) == IDS
     found = [stored.verdict("i000", 0), Verdict("i001", "failed"), Verdict("i002", "unreadable")]
     write_shards(folder, [found], begin_run(RECIPE, {}))
@@ -94,6 +94,8 @@ def test_a_half_written_shard_is_no_shard(store: Store, tmp_path: Path):
         ("recipe-*.json", Path.unlink),
         ("recipe-*.json", lambda path: path.write_text("{")),
         ("run-*.json", lambda path: path.write_text("{")),
+        ("run-*.json", lambda path: path.write_text("{}")),
+        ("recipe-*.json", lambda path: path.write_text("[]")),
         ("run-*.json", Path.unlink),
     ],
 )
