@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...agent.policy import load
 from ..annotate.stage import recipe_of
+from ..errors import SettingsError
 from ..files import sha256
 from ..recipe import begin_run
 from ..records import SHARD_IMAGES, CatalogRow
@@ -95,13 +96,15 @@ def bench_engines(settings: Settings, images: int) -> list[EngineCost]:
     between them: processes that start once are out, what a task costs is in.
 
     Raises:
-        SettingsError: a run under measurement failed.
+        SettingsError: fewer than four images a worker, or a run under measurement failed.
     """
+    more = images - 2 * settings.annotate.workers
+    if more < images / 2:
+        raise SettingsError(f"{images} images are too few for {settings.annotate.workers} workers; --images 2000")
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         folder = Path(scratch)
         paths = link_films(draw_films(folder / "phantoms", HEIGHT), folder / "films", images)
         runs = {engine: _runs(engine, folder / f"{engine}.duckdb", paths, settings) for engine in ENGINES}
-    more = images - 2 * settings.annotate.workers
     each = {engine: (rest.seen - first.seen) / more for engine, (first, rest) in runs.items()}
     return [
         EngineCost(

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .processes import family
+
 SAMPLE_SECONDS = 0.5
 """A cluster has hundreds of threads, and every look at them takes from what is measured."""
 
@@ -93,22 +95,10 @@ def undisturbed(passed: float, spent: Spent, cores: int) -> float:
 def _threads(main: int) -> list[tuple[str, tuple[int, int]]]:
     """Nanoseconds that each thread of a process and of its descendants ran and waited."""
     found = []
-    for pid in _family(main):
+    for each in family(main):
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            for task in Path(f"/proc/{pid}/task").iterdir():
+            for task in Path(f"/proc/{each.pid}/task").iterdir():
                 with suppress(FileNotFoundError, ProcessLookupError):
                     ran, waited, _ = map(int, (task / "schedstat").read_text().split())
-                    found.append((f"{pid}/{task.name}", (ran, waited)))
+                    found.append((f"{each.pid}/{task.name}", (ran, waited)))
     return found
-
-
-def _family(main: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for path in Path("/proc").iterdir():
-        if path.name.isdecimal():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-    family = {main}
-    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= grown
-    return family

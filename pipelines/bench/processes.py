@@ -111,10 +111,10 @@ class _Spent:
 def _watch(main: int, samples: list[Sample], spent: _Spent, over: threading.Event) -> None:
     started = last = time.monotonic()
     while not over.wait(CPU_SECONDS):
-        family = _family(main)
-        roles = _roles(main, family)
-        spent.cpu |= {(each.pid, each.born): each.cpu for each in family}
-        spent.workers |= {(each.pid, each.born) for each in family if roles.get(each.pid) == "worker"}
+        living = family(main)
+        roles = _roles(main, living)
+        spent.cpu |= {(each.pid, each.born): each.cpu for each in living}
+        spent.workers |= {(each.pid, each.born) for each in living if roles.get(each.pid) == "worker"}
         if time.monotonic() - last >= SAMPLE_SECONDS:
             last = time.monotonic()
             for pid, role in roles.items():
@@ -122,7 +122,7 @@ def _watch(main: int, samples: list[Sample], spent: _Spent, over: threading.Even
                     samples.append(Sample(last - started, role, *_memory(pid)))
 
 
-class _Process(NamedTuple):
+class Process(NamedTuple):
     """One line of `ps`: number, parent's number, clock tick of its birth, CPU seconds."""
 
     pid: int
@@ -131,7 +131,7 @@ class _Process(NamedTuple):
     cpu: float
 
 
-def _family(main: int) -> list[_Process]:
+def family(main: int) -> list[Process]:
     """`main` and all its descendants."""
     living = {each.pid: each for each in map(_process, Path("/proc").glob("[0-9]*")) if each}
     known, unknown = {main}, set(living) - {main}
@@ -141,15 +141,15 @@ def _family(main: int) -> list[_Process]:
     return [living[pid] for pid in known & set(living)]
 
 
-def _process(folder: Path) -> _Process | None:
+def _process(folder: Path) -> Process | None:
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return _Process(int(folder.name), int(fields[1]), int(fields[19]), (int(fields[11]) + int(fields[12])) / TICKS)
+    return Process(int(folder.name), int(fields[1]), int(fields[19]), (int(fields[11]) + int(fields[12])) / TICKS)
 
 
-def _roles(main: int, family: Sequence[_Process]) -> dict[int, str]:
+def _roles(main: int, family: Sequence[Process]) -> dict[int, str]:
     """`main`, and `worker` for the processes that its fork server forked."""
     helpers = {each.pid for each in family if each.parent == main}
     return {main: "main"} | {each.pid: "worker" for each in family if each.parent in helpers}

@@ -164,7 +164,7 @@ def _many(store: Store, verdicts: Sequence[Verdict], number: int) -> list[Verdic
 
 def _writing(store: Store, job: Job, verdicts: Sequence[Verdict]) -> float:
     """CPU seconds of the writer for a verdict, in batches as in a run; the first batch only warms it."""
-    rows = job.settings.annotate.batch_rows
+    rows = min(job.settings.annotate.batch_rows, len(verdicts) // 2)
     batches = [verdicts[start : start + rows] for start in range(0, len(verdicts), rows)]
     spent = [_cpu(lambda each=each: store.write(each, job.recipe.recipe_id, job.run.run_id)) for each in batches]
     return sum(spent[1:]) / sum(len(each) for each in batches[1:])

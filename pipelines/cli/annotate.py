@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import SettingsError
-from .options import Db, Json, Policy, Workers, writable
+from .options import Db, Engine, Json, Policy, Workers, writable
 
 PANEL = "Annotate"
 Judge = Annotated[str | None, typer.Option("--judge", metavar="URL[,URL]|none", help="servers of a judge, or none")]
@@ -77,7 +77,7 @@ def annotate(
     model: Model = None,
     judge_when: When = None,
     policy: Policy = None,
-    engine: Annotated[Literal["local", "ray"] | None, typer.Option(help="this machine, or a Ray cluster")] = None,
+    engine: Annotated[Engine | None, typer.Option(help="this machine, or a Ray cluster")] = None,
     address: Annotated[
         str | None, typer.Option(help="of the cluster (default: RAY_ADDRESS, else a Ray of its own)")
     ] = None,

@@ -1,7 +1,7 @@
 """Options and arguments that several verbs take alike."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ def writable(path: Path | None) -> Path | None:
     return path
 
 
+Engine = Literal["local", "ray"]
 LABELLED = "folder of labelled films with manifest*.csv"
 Json = Annotated[bool, typer.Option("--json", help="print JSON, a line a result")]
 Db = Annotated[Path, typer.Option("--db", help="database file")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import LABELLED, Films, Json, Workers, writable
+from .options import LABELLED, Engine, Films, Json, Workers, writable
 
 PANEL = "Run"
 bench = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy, each figure in one run.")
@@ -87,7 +87,7 @@ def plan(
 def bench_scale(
     images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 400,
     workers: Annotated[int | None, typer.Option(help="worker processes, or tasks at once; one a core")] = None,
-    engine: Annotated[list[str] | None, typer.Option(help="local, ray; may be repeated; both by default")] = None,
+    engine: Annotated[Engine | None, typer.Option(help="that alone; both by default")] = None,
     out: Annotated[Path | None, typer.Option(callback=writable, help="write the parts, for `plan --parts`")] = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +97,7 @@ def bench_scale(
     from ..view import show, table
 
     chosen = settings.load(annotate={"workers": workers})
-    parts, checks = bench_scale(chosen, images, engine or ["local", "ray"])
+    parts, checks = bench_scale(chosen, images, [engine] if engine else ["local", "ray"])
     if out:
         parts.save(out)
     for check in checks if as_json else ():
