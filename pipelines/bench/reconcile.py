@@ -26,11 +26,11 @@ from ...benchmark.ladder import TOOL_SEVERITIES, read_ladder
 from ...benchmark.mimic import as_mimic
 from ...benchmark.statistics import Interval, cluster_bootstrap
 from ..engines.inspecting import remeasure
-from ..engines.judging import Agent, open_agent
+from ..engines.judging import Agent, fitted, identify, open_agent
 from ..engines.pool import Pool
 from ..errors import SettingsError
-from ..examples import bases, read_film
-from ..films import LabelledFilm, labelled_films
+from ..examples import bases
+from ..films import LabelledFilm, labelled_films, read_film
 from ..settings import Settings
 from ..view import Advance, Progress
 
@@ -100,7 +100,8 @@ def bench_reconcile(root: Path, settings: Settings, number: int, progress: Progr
     if not settings.judge.urls:
         raise SettingsError("bench reconcile needs a judge; name it with --judge URL")
     judge = settings.judge.model_copy(update={"when": "all", "looks": 0})
-    settings, policy = settings.model_copy(update={"judge": judge}), load(settings.agent.policy)
+    settings = settings.model_copy(update={"judge": judge})
+    policy = fitted(load(settings.agent.policy), identify(settings))
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         cases = _cases(root, Path(scratch), number, settings, progress)
         with progress("ask tools and judge", len(cases)) as advance:
@@ -111,16 +112,16 @@ def bench_reconcile(root: Path, settings: Settings, number: int, progress: Progr
 def found(heard: Sequence[Heard]) -> Found:
     """Choose the rule's numbers on one half, and tell what every way to decide is worth on both."""
     halves = {name: [each for each in heard if each.case.film.reporting == told] for name, told in HALVES.items()}
-    fitted = min(GRID, key=lambda rule: (_balanced(_errors(halves["fitting"], _by(rule))), rule != RULE))
+    best = min(GRID, key=lambda rule: (_balanced(_errors(halves["fitting"], _by(rule))), rule != RULE))
     ways: dict[str, Decide] = {
         "tools": lambda aspect, score, tools, again: Ruling(tools or 0, "tools"),
         "judge": lambda aspect, score, tools, again: Ruling(score.grade, "judge"),
         "rule as written": _by(RULE),
-        "rule as fitted": _by(fitted),
+        "rule as fitted": _by(best),
     }
     errors = [_worth(name, who, part, ways) for name, part in halves.items() for who in ways]
     rulings = [row for who in list(ways)[2:] for row in _rulings(who, halves["reporting"], ways[who])]
-    return Found(fitted, errors, rulings)
+    return Found(best, errors, rulings)
 
 
 HALVES = {"fitting": False, "reporting": True}

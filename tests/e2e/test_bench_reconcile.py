@@ -7,7 +7,10 @@ from typing import Any
 
 import cv2
 import pytest
+from lrrg.agent.policy import Policy, Regimes
+from lrrg.agent.policy import load as read_policy
 from lrrg.agent.reconcile import Bounds
+from lrrg.agent.rows import Judged
 from lrrg.agent.scores import Score
 from lrrg.agent.state import ASPECTS, ImageRef
 from lrrg.benchmark.phantom import phantom
@@ -16,8 +19,8 @@ from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.films import LabelledFilm
 from lrrg.pipelines.settings import load
 from lrrg.pipelines.view import progress
-from lrrg.tests.oracle import grades, spelling
-from lrrg.tests.scripted import serving
+from lrrg.tests.oracle import grades
+from lrrg.tests.scripted import serving, tells
 from lrrg.tools.depth import to_eight_bit
 
 PATIENTS = {
@@ -71,6 +74,22 @@ def test_other_numbers_are_taken_where_they_are_better():
     assert errors(told, "fitting")["rule as fitted"] == (0.0, 0.0)
 
 
+def fitted_to_another_judge(path: Path) -> Path:
+    """A policy that would have every film of that judge's noisy."""
+    section = Judged(
+        model="other",
+        prompt_sha256="ab",
+        temperatures={},
+        shifts={"noise": 50.0},
+        bias=0.0,
+        tools=1.0,
+        weights={},
+        regimes=Regimes(low=0.4, high=0.7),
+    )
+    path.write_text(Policy(**{**dict(read_policy("standard.v1")), "judge": section}).text())
+    return path
+
+
 def test_every_defect_of_every_film_is_asked_about(tmp_path: Path):
     with (tmp_path / "manifest.csv").open("w", newline="") as stream:
         lines = csv.writer(stream)
@@ -78,8 +97,11 @@ def test_every_defect_of_every_film_is_asked_about(tmp_path: Path):
         for half, patients in PATIENTS.items():
             cv2.imwrite(str(tmp_path / f"north_{half}.png"), to_eight_bit(phantom(half, height=400).stored))
             lines.writerow((f"north_{half}.png", patients[0], "PA", "good"))
-    with serving(spelling(grades(positioning=3))) as server:
-        settings = load(annotate={"workers": 1}, judge={"urls": (server.url,)})
+    letters = grades(positioning=3)
+    unsure = tells(*((each, {each: 0.9, "1": 0.1} if each.isdecimal() else {each: 1.0}) for each in letters))
+    with serving(unsure) as server:
+        judge, policy = {"urls": (server.url,)}, str(fitted_to_another_judge(tmp_path / "policy.json"))
+        settings = load(agent={"policy": policy}, annotate={"workers": 1}, judge=judge)
         told = bench_reconcile(tmp_path, settings, 5, progress)
     assert len(server.asked) == 2 * (1 + len(DEFECTS))
     assert {row["films"] for row in told.errors} == {1 + len(DEFECTS)}
