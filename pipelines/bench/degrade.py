@@ -16,8 +16,8 @@ from ...benchmark.ladder import Defect, Ladder, LadderError
 from ...benchmark.phantom import phantom
 from ...benchmark.physics import Grey
 from ...tools import TOOLS, Domain, Film, Tool
-from ...tools.image import decode
-from ..films import labelled_films
+from ..errors import SettingsError
+from ..films import labelled_films, read_film
 from ..settings import ReadSettings
 
 SEVERITY = 3
@@ -61,7 +61,7 @@ def calibrated(ladder: Ladder, films_root: Path) -> Calibration:
     Films of the less frequent intensity domains are left out, because their measures do not compare.
 
     Raises:
-        SettingsError: no manifest in `films_root`.
+        SettingsError: no manifest in `films_root`, a film that cannot be read, or no good one to spoil.
     """
     good, low = _films(films_root)
     pixels, domain = {key: film.pixels for key, film in good.items()}, next(iter(good.values())).domain
@@ -79,12 +79,16 @@ def calibrated(ladder: Ladder, films_root: Path) -> Calibration:
 
 def _films(root: Path) -> tuple[dict[str, Film], list[Film]]:
     """The first good films by name and all low ones, of the most frequent intensity domain."""
-    limit = ReadSettings().max_pixels  # pyright: ignore[reportCallIssue]
+    limits = ReadSettings()  # pyright: ignore[reportCallIssue]
     labelled = [film for film in labelled_films(root) if film.label in ("good", "low")]
-    films = [(film, decode(film.path.read_bytes(), max_pixels=limit)) for film in labelled]
-    usual = Counter(film.domain for _, film in films).most_common(1)[0][0]
-    good = {row.path.stem: film for row, film in films if row.label == "good" and film.domain == usual}
-    low = [film for row, film in films if row.label == "low" and film.domain == usual]
+    films = [(film, read_film(film.path, limits)) for film in labelled]
+    usual = [domain for domain, _ in Counter(film.domain for _, film in films).most_common(1)]
+    good = {row.path.stem: film for row, film in films if row.label == "good" and film.domain in usual}
+    if not good:
+        raise SettingsError(
+            f"{root}: no good film among those of the most frequent intensity domain; add some to spoil"
+        )
+    low = [film for row, film in films if row.label == "low" and film.domain in usual]
     return dict(sorted(good.items())[:: max(1, len(good) // GOOD)][:GOOD]), low
 
 

@@ -2,11 +2,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from lrrg.benchmark.calibrate import PERCENTILES, calibrate
 from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.ladder import LadderError, read_ladder, write_ladder
+from lrrg.benchmark.phantom import phantom
+from lrrg.pipelines.bench.degrade import calibrated
+from lrrg.pipelines.errors import SettingsError
 
 LADDER = read_ladder()
 
@@ -73,3 +77,31 @@ def test_a_ladder_that_turns_back_is_refused(tmp_path: Path, steps: tuple[float,
     write_ladder(replace(LADDER, defects={"tilt": replace(LADDER["tilt"], ladder=steps)}), path)
     with pytest.raises(LadderError, match="tilt does not go one way"):
         read_ladder(path)
+
+
+def labelled(folder: Path, *labels: str) -> Path:
+    """A folder of phantoms with these labels."""
+    lines = ["file,patient,view,apparent_quality"]
+    for k, label in enumerate(labels):
+        cv2.imwrite(str(folder / f"drawn_{k}.png"), (phantom(k, height=300).stored >> 4).astype(np.uint8))
+        lines.append(f"drawn_{k}.png,p{k},PA,{label}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_defects_that_too_few_low_films_show_keep_their_severities(tmp_path: Path):
+    solved, kept = calibrated(LADDER, labelled(tmp_path, "good", "low"))
+    assert solved.defects == LADDER.defects
+    assert any("at least 5 must" in reason for reason in kept)
+
+
+@pytest.mark.parametrize("labels", [("borderline",), ("low", "low")])
+def test_a_folder_without_a_good_film_is_named(tmp_path: Path, labels: tuple[str, ...]):
+    with pytest.raises(SettingsError, match=f"{tmp_path}: no good film"):
+        calibrated(LADDER, labelled(tmp_path, *labels))
+
+
+def test_a_film_that_cannot_be_read_is_named(tmp_path: Path):
+    (labelled(tmp_path, "good", "low") / "drawn_1.png").write_bytes(b"<html>")
+    with pytest.raises(SettingsError, match=r"drawn_1\.png: the first bytes"):
+        calibrated(LADDER, tmp_path)
