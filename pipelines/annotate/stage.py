@@ -115,15 +115,16 @@ def annotate(
     with Store.open(db, read_only=order.shard is not None, create=False, bounded=True) as store:
         if order.shard is None:
             _take_in(store, folder)
-            store.register_recipe(recipe)
         images = _pending(store, recipe, order, folder if order.shard else None)
+        admit(images.object_stores(), settings.read)
+        if settings.annotate.engine == "local":  # of a cluster its machines need to see the films, and look then
+            refuse_gone(images.unread_folders(recipe.measure_id))
+        if order.shard is None:
+            store.register_recipe(recipe)  # not before: what is refused leaves `labels` as they are
         outcome = Outcome(failure_limit=settings.annotate.max_failures * len(images))
         if len(images):
-            admit(images.object_stores(), settings.read)
-            folders = images.folders(recipe.measure_id)
-            if settings.annotate.engine == "local":  # of a cluster its machines need to see the films, and look then
-                refuse_gone(folders)
-            job = Job(settings, chosen, recipe, begin_run(recipe, settings.model_dump(mode="json")), tuple(folders))
+            run = begin_run(recipe, settings.model_dump(mode="json"))
+            job = Job(settings, chosen, recipe, run, tuple(images.folders()))
             work = _with_readings(store, recipe, images)
             with (
                 _engine(store, folder, job, order, len(images)) as (engine, records),

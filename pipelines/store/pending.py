@@ -33,13 +33,15 @@ WHERE md5_number_lower(i.image_id) % $shards = $shard
 ORDER BY i.root_id, i.path
 LIMIT $limit
 """
-_UNREAD = """
-SELECT DISTINCT r.path FROM pending JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
-ANTI JOIN (
-    SELECT image_id FROM verdict JOIN recipe USING (recipe_id) WHERE measure_id = ? AND measures IS NOT NULL
-) AS measured USING (image_id)
+_FOLDERS = """
+SELECT DISTINCT r.path FROM {images} JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
 WHERE r.path NOT LIKE '%://%' ORDER BY ALL
 """
+_UNREAD = """(
+    FROM pending ANTI JOIN (
+        SELECT image_id FROM verdict JOIN recipe USING (recipe_id) WHERE measure_id = ? AND measures IS NOT NULL
+    ) AS measured USING (image_id)
+)"""
 _READINGS = """
 SELECT
     image_id, sha256, fingerprint, file_bytes, file_format, width, height, bits, intensity_domain, "view",
@@ -81,9 +83,14 @@ class Pending:
         kinds = "SELECT min(path) FROM pending WHERE path LIKE '%://%' GROUP BY split_part(path, '://', 1) ORDER BY 1"
         return [path for (path,) in self._cursor.execute(kinds).fetchall()]
 
-    def folders(self, measure_id: str) -> list[str]:
-        """Folders of this machine that hold images for which no reading of these measures is stored."""
-        return [path for (path,) in self._cursor.execute(_UNREAD, [measure_id]).fetchall()]
+    def folders(self) -> list[str]:
+        """Folders of this machine that hold some of the images."""
+        return [path for (path,) in self._cursor.execute(_FOLDERS.format(images="pending")).fetchall()]
+
+    def unread_folders(self, measure_id: str) -> list[str]:
+        """Those of them that hold images for which no reading of these measures is stored."""
+        unread = _FOLDERS.format(images=_UNREAD)
+        return [path for (path,) in self._cursor.execute(unread, [measure_id]).fetchall()]
 
     def __len__(self) -> int:
         return self._length
@@ -111,9 +118,9 @@ def pending(
     index, shards = shard or (1, 1)
     values = {"recipe": recipe_id, "retry": retry_failed, "shard": index - 1, "shards": shards, "limit": limit}
     settled = _SETTLED.format(source="verdict")
-    if written and any(written.glob(VERDICTS)):
+    if files := [str(path) for path in written.glob(VERDICTS)] if written else []:
         settled += "UNION " + _SETTLED.format(source="read_parquet($written)")
-        values["written"] = f"{written}/{VERDICTS}"
+        values["written"] = files  # one by one: a name with brackets would be a pattern
     try:
         cursor.execute(_PENDING.format(settled=settled), values)
     except duckdb.InvalidInputException as error:

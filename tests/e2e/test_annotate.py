@@ -12,9 +12,9 @@ from lrrg.pipelines import settings
 from lrrg.pipelines.annotate.stage import Order, parse_shard
 from lrrg.pipelines.bench.annotate import bench_annotate
 from lrrg.pipelines.bench.processes import cost
-from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.errors import SettingsError, StoreError
 from lrrg.tests.disturbed import copied
-from lrrg.tests.project import Project, start_project, write_films
+from lrrg.tests.project import Project, policy, start_project, write_films
 from lrrg.tests.scripted import AGES
 
 FILMS = 14
@@ -57,6 +57,16 @@ def test_a_film_that_was_missing_is_taken_on_with_the_failed_ones(project, tmp_p
     assert project.annotate().counts.total() == 0
     assert project.annotate(Order(retry_failed=True)).counts.total() == 1
     assert project.query("SELECT count(*) FROM verdict WHERE error_code IS NOT NULL") == [(0,)]
+
+
+def test_a_run_that_is_refused_leaves_the_labels_of_the_one_before(project, tmp_path):
+    project.annotate(Order(limit=5))
+    labels = project.query("FROM labels ORDER BY ALL")
+    project.films.rename(tmp_path / "elsewhere")
+    project.policy.write_text(json.dumps(policy(bias=3.0)), encoding="utf-8")
+    with pytest.raises(StoreError, match="nothing is there"):
+        project.annotate()
+    assert project.query("FROM labels ORDER BY ALL") == labels
 
 
 def test_shards_merge_to_what_one_run_gives(project, tmp_path):

@@ -14,6 +14,7 @@ from lrrg.pipelines import settings
 from lrrg.pipelines.annotate.stage import Order, annotate, count_pending
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.engines.outcome import Outcome
+from lrrg.pipelines.errors import StoreError
 from lrrg.prompts import load
 from lrrg.tests.oracle import grades, spelling
 from lrrg.tests.project import Project, policy, start_project, write_films
@@ -231,6 +232,20 @@ def test_a_new_policy_decides_anew_without_asking_again(project):
         assert project.query(latest) == said
         run(project, server.url, looks=1)
         assert len(server.asked) > asked, "with another number of looks it might say something else"
+
+
+def test_films_that_only_the_judge_needs_are_not_called_missing_when_their_disk_is_gone(tmp_path):
+    write_films(tmp_path / "films", 3)
+    project = start_project(tmp_path, tmp_path / "films")
+    run(project)
+    project.films.rename(tmp_path / "away")
+    with serving(answers) as server:
+        with pytest.raises(StoreError, match="nothing is there"):
+            run(project, server.url)
+        assert project.query("SELECT DISTINCT status FROM verdict") == [("ok",)]
+        (tmp_path / "away").rename(project.films)
+        assert run(project, server.url).counts.total() == 3
+    assert project.query("SELECT DISTINCT route FROM labels") == [("judge",)]
 
 
 def test_only_uncertain_films_and_an_audit_reach_the_judge(project):
