@@ -20,7 +20,11 @@ from lrrg.pipelines.question import Question
 from lrrg.tests import tiny_qwen
 from torch.utils.data import DataLoader, Dataset
 
-VALIDATE = {"high": [tiny_qwen.batch(4, 77)], "low": [tiny_qwen.batch(4, 78), tiny_qwen.batch(2, 79)]}
+WHOLE = tiny_qwen.batch(4, 77)
+VALIDATE = {
+    "high": [{name: tensor.chunk(2)[half] for name, tensor in WHOLE.items()} for half in (0, 1)],
+    "low": [tiny_qwen.batch(4, 78), tiny_qwen.batch(2, 79)],
+}
 
 
 class Random(Dataset[dict[str, Any]]):

@@ -165,7 +165,9 @@ class TrainSection(Section):
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, a third more time")
     evaluate_every: int = Field(0, ge=0, description="steps between losses on validate and checkpoints; 0: none")
     patience: int = Field(0, ge=0, description="validations without a better loss after which to stop; 0 never stops")
-    probe_every: int = Field(0, ge=0, description="steps between cosines on a fixed batch of validate; 0: none")
+    probe_every: int = Field(
+        0, ge=0, description="steps between cosines on validate, of which each regime needs two batches; 0: none"
+    )
     seed: int = Field(0, ge=0, description="of weights that start at random, of order and of spoilt copies")
 
     @model_validator(mode="after")

@@ -9,7 +9,10 @@ from .vectors import Tensors, cosine, mix
 
 
 def probe(
-    objective: Objective, high: Sequence[Batch], low: Sequence[Batch], modules: Sequence[Sequence[int]]
+    objective: Objective,
+    high: Sequence[Sequence[Batch]],
+    low: Sequence[Sequence[Batch]],
+    modules: Sequence[Sequence[int]],
 ) -> dict[str, float]:
     """Cosine of the regimes' gradients at the present parameters, beside its noise ceiling.
 
@@ -19,7 +22,7 @@ def probe(
 
     Args:
         objective: model and loss.
-        high: at least two micro-batches of the high regime, the same at every call.
+        high: two halves of the high regime's micro-batches, the same at every call; neither is empty in all processes.
         low: of the low regime.
         modules: positions of the parameters of each module.
 
@@ -29,7 +32,7 @@ def probe(
     """
     was_training = objective.model.training
     objective.model.eval()
-    halves = [[objective.at(side[start::2], seed=0).gradient for start in (0, 1)] for side in (high, low)]
+    halves = [[objective.at(half, seed=0).gradient for half in side] for side in (high, low)]
     objective.model.train(was_training)
     everything = [list(range(len(halves[0][0])))]
     agreement = [float(cosine(first, second, everything).value) for first, second in halves]

@@ -1,7 +1,7 @@
 """The training loop: transformers' Trainer with our strategies in its step, and runs that go on bit for bit."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 NO_MEMORY = ("DefaultCPUAllocator", "MemoryError", "killed by signal: Killed")
 """How torch tells of it in words: on a CPU, and of a process that reads films, which the system may have killed."""
 PROBE_BATCHES = 8
-"""Batches of each regime that cosines are measured on."""
+"""Batches of each regime that cosines are measured on, at most."""
 
 
 class Watched(Protocol):
@@ -173,7 +173,7 @@ class DualLoopTrainer(Trainer):
         self.model.eval()  # pyright: ignore[reportOptionalMemberAccess]
         with torch.no_grad(), memory_explained(self.config):
             for regime, batches in self._validate.items():
-                for batch in self._own_share(batches):
+                for batch in self._own_share(batches, range(len(batches))):
                     loss, count = self._loss(self.model, batch)
                     sums[regime] += torch.stack([loss.double(), count.double()]).cpu()
         found = {f"{metric_key_prefix}_loss_{regime}": self._mean(total) for regime, total in sums.items()}
@@ -212,14 +212,19 @@ class DualLoopTrainer(Trainer):
 
     def _probe(self) -> None:
         every = self.config.train.probe_every
-        if not every or self.state.global_step % every or not any(map(len, self._validate.values())):
+        if not every or self.state.global_step % every or min(map(len, self._validate.values()), default=0) < 2:
             return
-        high, low = (list(self._own_share(self._validate[regime], PROBE_BATCHES)) for regime in ("high", "low"))
+        high, low = (self._halves(self._validate[regime]) for regime in ("high", "low"))
         self.log(probe(self.strategy.objective, high, low, self.strategy.modules))
 
-    def _own_share(self, batches: Watched, most: int | None = None) -> Iterator[Any]:
-        """What this process takes of the batches, or of the first `most` of them."""
-        for number in range(len(batches))[:most][self.args.process_index :: self.args.world_size]:
+    def _halves(self, batches: Watched) -> list[list[Any]]:
+        """Every second of the first batches and the others: what this process takes of each half."""
+        first = range(len(batches))[:PROBE_BATCHES]
+        return [list(self._own_share(batches, first[start::2])) for start in (0, 1)]
+
+    def _own_share(self, batches: Watched, numbers: Sequence[int]) -> Iterator[Any]:
+        """What this process takes of the batches of these numbers."""
+        for number in numbers[self.args.process_index :: self.args.world_size]:
             yield self._prepare_inputs(batches[number])
 
     def _mean(self, total: torch.Tensor) -> float | None:

@@ -170,7 +170,7 @@ def test_logits_of_the_prompt_are_not_needed():
 def test_penalty_raises_the_cosine_of_the_regimes():
     """On large fixed batches, measured at one point on other batches; the ceiling says what could be reached."""
     sides = [tiny_qwen.batch(16, seed) for seed in (1, 2)]
-    probes = [[tiny_qwen.batch(16, seed) for seed in pair] for pair in ((1, 1), (2, 2))]
+    probes = [[[tiny_qwen.batch(16, seed)] for seed in pair] for pair in ((1, 1), (2, 2))]
     cosines = []
     for penalty in (0.0, 2.0):
         model = tiny_qwen.model("sdpa")
@@ -189,7 +189,7 @@ def test_penalty_raises_the_cosine_of_the_regimes():
 def test_probe_knows_its_ceiling_and_its_modules():
     model = tiny_qwen.model()
     strategy = Strategy(Objective(model, token_loss), StrategySection())
-    same = [tiny_qwen.batch(4, seed) for seed in (1, 2, 3, 4)]
+    same = [[tiny_qwen.batch(4, seed) for seed in half] for half in ((1, 3), (2, 4))]
     before = flat(learning(model)).clone()
     found = probe(strategy.objective, same, same, strategy.modules)
     assert found["cosine"] == pytest.approx(1)

@@ -123,11 +123,19 @@ def test_logs_hold_losses_gap_and_cosines(tmp_path: Path):
     watched = [row for row in rows if "eval_loss" in row]
     assert [row["step"] for row in watched] == [3, 6]
     assert watched[0]["eval_gap"] == pytest.approx(watched[0]["eval_loss_low"] - watched[0]["eval_loss_high"])
-    assert [row["step"] for row in rows if "cosine" in row] == [0, 3]
+    probed = [row for row in rows if "cosine" in row]
+    assert [row["step"] for row in probed] == [0, 3]
+    assert all(-1 <= value <= 1 for row in probed for name, value in row.items() if name.startswith("cosine"))
     (events,) = tmp_path.rglob("events.out.tfevents*")
     board = EventAccumulator(str(events)).Reload()
     drawn = [(each.step, pytest.approx(each.value)) for each in board.Scalars("eval/loss")]
     assert [(row["step"], row["eval_loss"]) for row in watched] == drawn
+
+
+def test_one_batch_has_no_halves_and_so_no_cosine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(training.VALIDATE, "high", training.VALIDATE["high"][:1])
+    training.train(training.config(train={"probe_every": 1, "steps": 1}), tmp_path)
+    assert not [name for row in lines(tmp_path) for name in row if name.startswith("cosine")]
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["adapters", "all weights"])
@@ -178,7 +186,7 @@ def test_the_log_says_how_long_a_run_waited_for_its_films(monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_two_processes_are_one_that_accumulates(tmp_path: Path):
     """The look-ahead goes along the gradient of all processes: first_order and the differences see the same regime."""
-    given = {"strategy": WHOLE, "train": {"steps": 3, "evaluate_every": 0, "batch_size": 2}}
+    given = {"strategy": WHOLE, "train": {"steps": 3, "evaluate_every": 0, "batch_size": 2, "probe_every": 3}}
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -202,6 +210,10 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path):
     _, accumulated = training.train(alone, tmp_path / "alone")
     assert torch.equal(*ranks)
     assert float((ranks[0] - accumulated).abs().max()) < 1e-6
+    (cosine,), (own,) = (
+        [row["cosine"] for row in lines(out) if "cosine" in row] for out in (tmp_path, tmp_path / "alone")
+    )
+    assert cosine == pytest.approx(own, abs=1e-5)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path):
