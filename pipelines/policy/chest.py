@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ...tools.chest_fit import learn
-from ...tools.image import decode, read_bytes
 from ..errors import SettingsError
-from ..films import labelled_films
+from ..films import labelled_films, read_film
 from ..settings import ReadSettings
 
 MIN_FILMS = 30
@@ -21,8 +20,7 @@ def write_chest(root: Path, out: Path, limits: ReadSettings) -> int:
         The number of films it was learned from.
 
     Raises:
-        SettingsError: fewer than `MIN_FILMS` of them: single films would show in the mean.
-        ImageError: a labelled film cannot be read.
+        SettingsError: fewer than `MIN_FILMS` of them (single films would show in the mean), or one cannot be read.
     """
     chosen = [
         film.path
@@ -31,6 +29,7 @@ def write_chest(root: Path, out: Path, limits: ReadSettings) -> int:
     ]
     if len(chosen) < MIN_FILMS:
         raise SettingsError(f"{root}: {len(chosen)} frontal films to learn from, {MIN_FILMS} are needed")
-    films = (decode(read_bytes(path, max_bytes=limits.max_bytes), max_pixels=limits.max_pixels) for path in chosen)
-    np.savez(out, **learn(films)._asdict())
+    learned = learn(read_film(path, limits) for path in chosen)
+    with out.open("wb") as stream:  # given a name that does not end in .npz, numpy writes another file
+        np.savez(stream, **learned._asdict())
     return len(chosen)
