@@ -194,7 +194,7 @@ def check_severities(policy: Policy, films: Sequence[Example], spoiled: Sequence
     found: Rows = []
     for domain in FITTED:
         clean = [each for each in films if _reports(each, domain) and each.film.label == "good"]
-        aspects = sorted({row.aspect for row in policy.severities if row.domain == domain})
+        aspects = sorted({row.aspect for row in policy.severities if row.domain == domain}) if clean else []
         found += [_reach(policy, aspect, "none", 0, clean) for aspect in aspects]
         worse = [each for each in spoiled if _reports(each, domain)]
         for defect, severity in sorted({(each.defect, each.severity) for each in worse}):

@@ -157,6 +157,14 @@ def test_severities_are_cut_on_one_half_and_hold_on_the_other(
     assert steps[-1] > 0.9
 
 
+def test_severities_are_checked_on_spoiled_films_alone_where_no_good_film_is_reported_on(
+    films: list[Example], ladder: list[Example], policy: Policy
+):
+    bad = [each for each in films if not (each.film.reporting and each.film.label == "good")]
+    rows = check_severities(policy, bad, ladder, read_ladder())
+    assert {row["defect"] for row in rows} == {each.defect for each in ladder if each.film.reporting}
+
+
 def ladder_of(good: np.ndarray, spoiled: np.ndarray) -> Ladder:
     grade = Grade("artifact", "artifact.text", "value", 1, ("overlay_text",))
     return Ladder(grade, good, dict.fromkeys((1, 2, 3, 4), spoiled))
