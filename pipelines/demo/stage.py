@@ -122,6 +122,7 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Stor
     Raises:
         SettingsError: `root` holds something else.
         JudgeUnavailable: the judge that the settings name cannot be reached.
+        SystemExit: a signal stopped it before every film had its verdict.
     """
     with progress("draw films", None) as advance:
         mirror = write_mirror(root, advance=advance)
@@ -129,7 +130,9 @@ def tell(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Stor
     report, card = root / "report.html", root / "film.html"
     with progress("catalog", None) as advance, Store.open(database) as store:
         warn(catalog(mirror.jpg, store, None, advance).warnings)
-    annotate(database, settings, Order(), progress)
+    outcome = annotate(database, settings, Order(), progress)
+    if outcome.over:
+        raise SystemExit(outcome.exit_code)
     with Store.open(database) as store:
         answer = store.query(QUERY)
         overview.draw(mirror.truth, store.query(overview.QUERY), picture)

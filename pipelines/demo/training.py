@@ -67,9 +67,12 @@ class Chapter(NamedTuple):
 
 
 def tell_training(root: Path, settings: Settings, progress: Progress, warn: Warn) -> Chapter | None:
-    """Train, generate and score below `root / FOLDER`, where `story.tell` put a small benchmark; None without torch.
+    """Train, generate and score below `root / FOLDER`, where `stage.tell` put a small benchmark; None without torch.
 
     Running it again does only what is left.
+
+    Raises:
+        SystemExit: a signal stopped it before every report was written.
     """
     if find_spec("peft") is None:
         warn(["no report model is trained: pip install 'lrrg[train]'"])
@@ -82,7 +85,9 @@ def tell_training(root: Path, settings: Settings, progress: Progress, warn: Warn
     predictions = [folder / f"{name}.jsonl" for name in (BASE, *MODELS)]
     for path in predictions:
         asking = Asking(max_tokens=MAX_TOKENS, batch_size=64)
-        generate(folder / "splits", str(folder / path.stem), path, settings, asking, progress)
+        found = generate(folder / "splits", str(folder / path.stem), path, settings, asking, progress)
+        if found.exit_code:
+            raise SystemExit(found.exit_code)
     with progress("score", None) as advance:
         scores = score(folder / "splits", predictions, Options(reference="sft", draws=DRAWS), advance)
     save(scores, folder / "scores", db=None, share=False)

@@ -1,6 +1,7 @@
 """Where the demo gets its judge from."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,14 @@ from lrrg.agent import graph
 from lrrg.agent.faults import RefusedURL
 from lrrg.agent.state import ASPECTS, ImageRef
 from lrrg.pipelines import settings
-from lrrg.pipelines.demo.stage import SEEN, TELLING, judge_of
+from lrrg.pipelines.demo import stage
+from lrrg.pipelines.demo.mirror import write_mirror
+from lrrg.pipelines.demo.stage import SEEN, TELLING, judge_of, tell
+from lrrg.pipelines.engines.outcome import Outcome
 from lrrg.pipelines.serving.errors import ServeError
 from lrrg.tests import stored
 from lrrg.tests.oracle import Scripted, grades, judging
+from lrrg.tests.quiet import no_warning, silent
 from lrrg.tests.scripted import serving
 
 
@@ -45,6 +50,21 @@ def test_a_judge_that_does_not_start_ends_the_demo(tmp_path: Path):
     given = settings.load(serve={"environment": tmp_path, "logs": tmp_path / "logs"})
     with pytest.raises(ServeError), judge_of("auto", given, lambda _: None):
         pytest.fail("there is no judge")
+
+
+def test_a_demo_that_is_interrupted_ends_there_and_goes_on_the_next_time(tmp_path: Path, monkeypatch):
+    """Not with a picture of verdicts that are not there."""
+
+    def small(root: Path, **given: object):
+        return write_mirror(root, patients=2, height=200, workers=1)
+
+    monkeypatch.setattr(stage, "write_mirror", small)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(stage, "annotate", lambda *_: Outcome(stopped_by=signal.SIGINT))
+        with pytest.raises(SystemExit) as ended:
+            tell(tmp_path, settings.load(), silent, no_warning)
+    assert ended.value.code == 130
+    assert tell(tmp_path, settings.load(annotate={"workers": 1}), silent, no_warning).report.is_file()
 
 
 def test_the_film_that_is_explained_is_the_one_with_most_to_settle(tmp_path: Path):

@@ -9,6 +9,7 @@ from lrrg.pipelines.demo import training as story_training
 from lrrg.pipelines.demo.films import write_films
 from lrrg.pipelines.demo.outcome import plainly, standings, told
 from lrrg.pipelines.demo.training import DEFECTS, LABELS, Gap
+from lrrg.pipelines.generate.stage import Generated
 from lrrg.pipelines.splits.files import read_materials
 from lrrg.tests.quiet import no_warning, silent
 from lrrg.tests.reported import reported
@@ -55,6 +56,21 @@ def test_films_to_teach_with_are_a_benchmark_to_train_on(tmp_path: Path):
     again = write_films(tmp_path / "again", 4, 1, lambda done: None)
     hashes = [read_materials(each).manifest["cases_sha256"] for each in (splits, again)]
     assert hashes[0] == hashes[1]
+
+
+def test_an_interrupted_report_writer_ends_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def interrupted(splits: Path, model: str, *_: object) -> Generated:
+        asked.append(Path(model).name)
+        return Generated(asked[-1], 2, 3, 130)
+
+    monkeypatch.setattr(story_training, "_train", lambda *_: None)
+    monkeypatch.setattr(story_training, "_teach", lambda *_: None)
+    monkeypatch.setattr(story_training, "generate", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        story_training.tell_training(tmp_path, settings.load(), silent, no_warning)
+    assert (ended.value.code, asked) == (130, ["base"])
 
 
 @pytest.mark.slow
