@@ -1,11 +1,8 @@
 """`lrrg bench judge`: the agent's requests a second against a bare load generator's, at the same server, in one run."""
 
 import asyncio
-import json
 import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -17,20 +14,21 @@ import cv2
 import numpy as np
 
 from ...agent.policy import load
-from ...agent.state import ASPECTS, ImageRef, Verdict
+from ...agent.state import ImageRef, Verdict
 from ...benchmark.mimic import mimic_jpeg
 from ...benchmark.phantom import phantom
+from ..adapters.base import SUFFIXES
 from ..engines.judging import Agent, identify, open_agent, under_way
 from ..engines.pool import Pool
 from ..engines.unit import LANES_PER_WORKER
 from ..errors import SettingsError
 from ..settings import Settings
+from .replay import Timed, asking, in_lanes, recorded, replay
 
 HEIGHT = 640
 """Rows of the phantoms: films that take a worker less time than a judge, on one core each; else tools are measured."""
 DISTINCT = 12
 """Phantoms drawn; each is asked about several times."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
 Report = Callable[[int], object]
 
 
@@ -68,12 +66,6 @@ class Kept:
         return {"kept": round(agent.rate / bare.rate, 3), "rounds": len(self.rounds), "from": low, "to": high}
 
 
-class _Timed(NamedTuple):
-    seconds: float
-    latencies: list[float]
-    cpu: float = 0.0
-
-
 def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int, done: Report) -> Kept:
     """Ask a judge about the same films through the agent and through a generator that replays the agent's requests.
 
@@ -91,13 +83,14 @@ def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int
         done: told of each finished round.
 
     Raises:
-        SettingsError: no film in the folder, not one URL, or the server refuses a replayed request.
+        SettingsError: no film in the folder, not one URL of plain HTTP, or the server refuses a replayed request.
         JudgeUnavailable: the judge cannot be reached.
     """
     if len(settings.judge.urls) != 1:
         raise SettingsError("bench judge compares on one server; name it with --judge URL")
-    judge = settings.judge.model_copy(update={"when": "all", "looks": 0})
-    settings = settings.model_copy(update={"judge": judge})
+    if urlsplit(settings.judge.urls[0]).scheme != "http":
+        raise SettingsError(f"{settings.judge.urls[0]}: the load generator speaks plain HTTP; name an http:// URL")
+    settings = asking(settings, settings.judge.urls[0])
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         paths = _films(films) if films else _draw(Path(scratch))
         refs = [ImageRef(f"{k}", str(path)) for k, path in enumerate(islice(cycle(paths), images))]
@@ -107,14 +100,16 @@ def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int
 async def _compare(refs: Sequence[ImageRef], settings: Settings, rounds: int, done: Report) -> Kept:
     how = settings.annotate
     async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
-        requests = await _recorded(refs, settings, pool)
-        bare, ours = list[_Timed](), list[_Timed]()
+        judge = await asyncio.to_thread(identify, settings)
+        assert judge is not None
+        requests = await recorded(refs, judge, settings, pool)
+        bare, ours = list[Timed](), list[Timed]()
         async with open_agent(load(settings.agent.policy), settings, pool.ask) as agent:
             await _annotate(agent, refs, settings)  # neither meets a cold server
             for k in range(rounds):
                 if k % 2:
                     ours.append(await _metered(_annotate(agent, refs, settings), pool))
-                bare.append(await _metered(_generate(requests, settings), pool))
+                bare.append(await _metered(replay(requests, settings), pool))
                 if not k % 2:
                     ours.append(await _metered(_annotate(agent, refs, settings), pool))
                 done(1)
@@ -122,7 +117,7 @@ async def _compare(refs: Sequence[ImageRef], settings: Settings, rounds: int, do
     return Kept((_arm("load generator", bare), _arm("agent", ours)), ratios)
 
 
-def _arm(who: str, timed: Sequence[_Timed]) -> Arm:
+def _arm(who: str, timed: Sequence[Timed]) -> Arm:
     latencies = [each for one in timed for each in one.latencies]
     number, seconds = len(latencies), sum(one.seconds for one in timed)
     p50, p95 = np.quantile(latencies, [0.5, 0.95]) * 1e3
@@ -130,7 +125,7 @@ def _arm(who: str, timed: Sequence[_Timed]) -> Arm:
     return Arm(who, number, *(round(float(each), 2) for each in (seconds, number / seconds, p50, p95, cpu)))
 
 
-async def _metered(work: Awaitable[_Timed], pool: Pool) -> _Timed:
+async def _metered(work: Awaitable[Timed], pool: Pool) -> Timed:
     before = _cpu(pool)
     timed = await work
     return timed._replace(cpu=_cpu(pool) - before)
@@ -142,7 +137,7 @@ def _cpu(pool: Pool) -> float:
     return sum(int(user) + int(system) for *_, user, system in (stat[:13] for stat in stats)) / os.sysconf("SC_CLK_TCK")
 
 
-async def _annotate(agent: Agent, refs: Sequence[ImageRef], settings: Settings) -> _Timed:
+async def _annotate(agent: Agent, refs: Sequence[ImageRef], settings: Settings) -> Timed:
     """Decide on every film, as many at a time as a run does."""
     verdicts: list[Verdict] = []
 
@@ -150,109 +145,11 @@ async def _annotate(agent: Agent, refs: Sequence[ImageRef], settings: Settings) 
         verdicts.append(await agent.decide(ref))
 
     lanes = settings.annotate.workers * LANES_PER_WORKER + under_way(settings)
-    timed = await _in_lanes(refs, lanes, one)
+    timed = await in_lanes(refs, lanes, one)
     wrong = [each for each in verdicts if each.judgement is None]
     if wrong:
         raise SettingsError(f"{wrong[0].image_id}: no judgement: {wrong[0].error_detail}")
     return timed
-
-
-async def _generate(requests: Sequence[bytes], settings: Settings) -> _Timed:
-    """Send all requests, as many at a time as the client may, over connections that stay open."""
-    parts = urlsplit(settings.judge.urls[0])
-    free = asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
-    for _ in range(settings.client.concurrency):
-        free.put_nowait(await asyncio.open_connection(parts.hostname, parts.port or 80))
-
-    async def one(request: bytes) -> None:
-        reader, writer = await free.get()
-        writer.write(request)
-        reply = await _message(reader)
-        if not reply.startswith(b"HTTP/1.1 200"):
-            raise SettingsError(f"the server refuses a replayed request: {reply[:300]!r}")
-        free.put_nowait((reader, writer))
-
-    try:
-        return await _in_lanes(requests, settings.client.concurrency, one)
-    finally:
-        while not free.empty():
-            free.get_nowait()[1].close()
-
-
-async def _in_lanes(items: Sequence[Any], lanes: int, work: Callable[[Any], Awaitable[None]]) -> _Timed:
-    latencies: list[float] = []
-    rest: Iterator[Any] = iter(items)
-
-    async def lane() -> None:
-        for item in rest:
-            before = time.perf_counter()
-            await work(item)
-            latencies.append(time.perf_counter() - before)
-
-    started = time.perf_counter()
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(lanes):
-                group.create_task(lane())
-    except BaseExceptionGroup as broken:
-        raise broken.exceptions[0] from None
-    return _Timed(time.perf_counter() - started, latencies)
-
-
-async def _recorded(refs: Sequence[ImageRef], settings: Settings, pool: Pool) -> list[bytes]:
-    """The requests that the agent sends for some films, byte for byte; the judge gets none of them."""
-    judge = await asyncio.to_thread(identify, settings)
-    assert judge is not None
-    names = [judge["model"], *([f"{judge['model']}@{judge['revision']}"] if judge["revision"] else [])]
-    async with _dry_server(names) as (url, requests):
-        dry = settings.model_copy(update={"judge": settings.judge.model_copy(update={"urls": (url,)})})
-        async with open_agent(load(settings.agent.policy), dry, pool.ask) as agent:
-            for ref in refs:
-                await agent.decide(ref)
-    return requests
-
-
-@asynccontextmanager
-async def _dry_server(models: Sequence[str]) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that keeps requests and finds no defect on any film."""
-    requests: list[bytes] = []
-    listing = json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in models]})
-    flawless = json.dumps(_flawless(models[0]))
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while request := await _message(reader):
-                if request.startswith(b"POST"):
-                    requests.append(request)
-                content = (flawless if request.startswith(b"POST") else listing).encode()
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-                writer.write(head.encode() + content)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", requests
-
-
-def _flawless(model: str) -> dict[str, Any]:
-    pieces = [piece for aspect in ASPECTS for piece in (f'"{aspect}":', "0", ",")]
-    tokens = ["{", *pieces[:-1], "}"]
-    listed = [{"token": token, "logprob": 0.0, "top_logprobs": []} for token in tokens]
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "".join(tokens)}}
-    reply = {"id": "dry", "object": "chat.completion", "created": 0, "model": model}
-    return {**reply, "choices": [{**choice, "logprobs": {"content": listed}}]}
-
-
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    """One HTTP message whose length its header tells; empty where the connection ends before it."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return b""
-    lines = head.lower().split(b"\r\n")
-    length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0)
-    return head + await reader.readexactly(length)
 
 
 def _films(folder: Path) -> list[Path]:

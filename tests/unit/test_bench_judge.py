@@ -57,5 +57,15 @@ def test_a_server_that_refuses_is_no_benchmark(films: Path):
         bench(server.url, films)
 
 
-def test_the_verb_needs_one_server():
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        (("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"), "compares on one server"),
+        (("https://127.0.0.1:1/v1",), "speaks plain HTTP"),
+    ],
+)
+def test_one_server_that_speaks_plainly_is_needed(urls: tuple[str, ...], said: str, films: Path):
+    chosen = load(annotate={"workers": 1}, judge={"urls": urls})
+    with pytest.raises(SettingsError, match=said):
+        bench_judge(films, chosen, 3, 2, lambda done: None)
     assert CliRunner().invoke(app, ["bench", "judge"]).exit_code == 2
