@@ -112,8 +112,8 @@ CPU_ENVIRONMENT = {
 def profile(role: Role, device: Device) -> Profile:
     """The profile of a server."""
     if device == "cpu":
-        images, length = (8, 2048) if role == "judge" else (4, 4096)
-        return Profile(length, images, 256 * PATCH_PIXELS, CPU, CPU_ENVIRONMENT)
+        images, length, tokens = (8, 2048, 256) if role == "judge" else (4, 4096, 1280)
+        return Profile(length, images, tokens * PATCH_PIXELS, CPU, CPU_ENVIRONMENT)
     images, length = (8, 8192) if role == "judge" else (4, 4096)
     # One API server prepares images in one thread, which starves the card long before the card is busy.
     flags: dict[str, Value] = {**GPU, "api-server-count": api_servers(os.cpu_count() or 1)}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lrrg.agent.faults import RefusedURL
 from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.generate.stage import SERVED_PIXELS
 from lrrg.pipelines.serving import environment
 from lrrg.pipelines.serving.environment import find
 from lrrg.pipelines.serving.errors import ServeError
@@ -106,6 +107,11 @@ def test_images_are_scaled_as_they_were_in_training_and_never_left_large(tmp_pat
     assert kept == {"shortest_edge": 12544, "longest_edge": 50176}
     assert cut["shortest_edge"] == 3136
     assert cut["longest_edge"] <= 1280 * 28 * 28
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_reporter_leaves_the_films_that_it_is_sent_as_they_are(device: Any):
+    assert profile("reporter", device).max_pixels >= SERVED_PIXELS
 
 
 def test_more_cores_prepare_more_images_up_to_a_bound():
