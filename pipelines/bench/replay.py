@@ -102,22 +102,25 @@ async def replay(requests: Sequence[bytes], settings: Settings) -> Timed:
     """Send all requests, as many at a time as the client may, over connections that stay open.
 
     Raises:
-        SettingsError: the server refuses one.
+        SettingsError: the server refuses one, or ends a connection.
     """
-    parts = urlsplit(settings.judge.urls[0])
+    url = settings.judge.urls[0]
+    parts = urlsplit(url)
     free = asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
-    for _ in range(settings.client.concurrency):
-        free.put_nowait(await asyncio.open_connection(parts.hostname, parts.port or 80))
 
     async def one(request: bytes) -> None:
         reader, writer = await free.get()
-        writer.write(request)
-        reply = await _message(reader)
+        try:
+            writer.write(request)
+            reply = await _message(reader)
+        finally:
+            free.put_nowait((reader, writer))
         if not reply.startswith(b"HTTP/1.1 200"):
-            raise SettingsError(f"the server refuses a replayed request: {reply[:300]!r}")
-        free.put_nowait((reader, writer))
+            raise SettingsError(f"{url}: to a replayed request the server says {reply[:300]!r}")
 
     try:
+        for _ in range(settings.client.concurrency):
+            free.put_nowait(await asyncio.open_connection(parts.hostname, parts.port or 80))
         return await in_lanes(requests, settings.client.concurrency, one)
     finally:
         while not free.empty():
@@ -155,11 +158,11 @@ def _flawless(model: str) -> dict[str, Any]:
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
-    """One HTTP message whose length its header tells; empty where the connection ends before it."""
+    """One HTTP message whose length its header tells; empty where the connection ends before it does."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
+        lines = head.lower().split(b"\r\n")
+        length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0)
+        return head + await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
         return b""
-    lines = head.lower().split(b"\r\n")
-    length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0)
-    return head + await reader.readexactly(length)

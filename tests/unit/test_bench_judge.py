@@ -1,5 +1,6 @@
 """The agent against a bare load generator, at a scripted server."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,10 +11,11 @@ from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.mimic import mimic_jpeg
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.bench.judge import Kept, bench_judge
+from lrrg.pipelines.bench.replay import replay
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.settings import Settings, load
-from lrrg.tests.scripted import fails, serving, tells
+from lrrg.tests.scripted import Act, fails, resets, serving, stops_midway, tells
 from typer.testing import CliRunner
 
 PIECES = [piece for aspect in ASPECTS for piece in (f'"{aspect}":', "1", ",")]
@@ -55,6 +57,13 @@ def test_a_server_that_refuses_is_no_benchmark(films: Path):
         bench(server.url, films)
     with pytest.raises(JudgeUnavailable):
         bench(server.url, films)
+
+
+@pytest.mark.parametrize("act", [fails(400), stops_midway, resets])
+def test_a_server_that_does_not_answer_a_replayed_request_is_named(act: Act):
+    request = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
+    with serving(act) as server, pytest.raises(SettingsError, match=server.url):
+        asyncio.run(replay([request] * 3, settings(server.url)))
 
 
 @pytest.mark.parametrize(
