@@ -226,7 +226,7 @@ def bench_finetune(
     films: Annotated[int, typer.Option(min=2, help="films a step, both regimes together")] = 16,
     as_json: Json = False,
 ) -> None:
-    """Time and memory of a training step of each strategy against plain fine-tuning on the same tokens."""
+    """Time and memory of a step of the dual loop, PCGrad and Fish against plain fine-tuning on the same tokens."""
     from ..extras import require
 
     require("peft", "train")

@@ -1,4 +1,4 @@
-"""What a step of each strategy costs against plain fine-tuning on the same tokens, in one run."""
+"""What a step of the dual loop, PCGrad and Fish costs against plain fine-tuning on the same tokens, in one run."""
 
 import os
 import time

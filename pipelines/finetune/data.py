@@ -41,7 +41,6 @@ class Corpus(NamedTuple):
 
     train: Sequence[Example]
     validate: Sequence[Example]
-    prompt: Prompt
     manifest: Mapping[str, Any]
 
 
@@ -57,7 +56,7 @@ def read_corpus(splits: Path, config: Config) -> Corpus:
     train, validate = (_examples(rows, split, section, prompt, config) for split in ("train", "validate"))
     if not train:
         raise SettingsError(f"{splits}: no training case; the catalog needs films of split train with reports")
-    return Corpus(train, validate, prompt, manifest)
+    return Corpus(train, validate, manifest)
 
 
 def _examples(
@@ -92,7 +91,8 @@ class Films:
         """Choose the defects.
 
         Raises:
-            SettingsError: an unknown defect, or one that the benchmark declares unseen.
+            LadderError: an unknown defect.
+            SettingsError: one that the benchmark declares unseen.
         """
         self._config, self._read, self._ladder = config, read, read_ladder()
         self._defects = _trainable(self._ladder, config.augment.defects)

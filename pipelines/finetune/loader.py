@@ -56,7 +56,8 @@ def loader(
     """Batches of one process of a training run.
 
     Raises:
-        SettingsError: a regime that must be drawn from has no film, or `augment.defects` is wrong.
+        LadderError: `augment.defects` names an unknown defect.
+        SettingsError: it names an unseen one, or a regime that must be drawn from has no film.
     """
     sampler, workers = Sampler(examples, config, rank=rank, world=world), config.data.workers
     batches = DataLoader(

@@ -76,7 +76,7 @@ def generate(
     Args:
         splits: folder that `lrrg splits` wrote.
         model: URLs of servers, separated by commas, or a folder that training wrote.
-        out: JSON lines; every line is on the disk before the next film's is asked for.
+        out: JSON lines; a report is on the disk as soon as it, or the batch it was written in, is there.
         settings: sections `read` and `client`.
         options: of asking.
         progress: shows how far it is.

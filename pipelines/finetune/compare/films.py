@@ -62,7 +62,7 @@ def films(name: str, first: int, number: int, cache: Path, advance: Advance) -> 
         name: of the set, for its file.
         first: seed of the first film; the others follow.
         number: of films.
-        cache: folder for `films-<name>.npz`.
+        cache: folder for `films-<name>-<first>-<number>.npz`.
         advance: told of every film drawn.
     """
     found = [_findings(seed) for seed in range(first, first + number)]
