@@ -3,7 +3,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 JUDGE ?= auto
 JUDGE_BIN := .venv-judge/bin
-FILMS ?= ../shared/data/cxr
+FILMS ?= $(LRRG_FILMS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup judge demo test test-slow check golden figures bench clean
@@ -51,9 +51,9 @@ golden: $(STAMP) ## rewrite the golden files and generated pages, and show what 
 figures: $(STAMP) ## draw the pictures of the README anew (needs Chromium)
 	$(BIN)/python tests/figures.py docs/images
 
-bench: $(STAMP) ## speed and accuracy of the tools and of the run
+bench: $(STAMP) ## speed of a run; accuracy of the tools on labelled films (FILMS=folder)
 	$(BIN)/lrrg bench annotate
-	$(BIN)/lrrg bench tools $(FILMS)
+	$(if $(FILMS),$(BIN)/lrrg bench tools $(FILMS))
 
 clean: ## remove the environments and the demo
 	rm -rf .venv .venv-judge demo
