@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -49,13 +50,17 @@ def _table_row(row: Row, scores: Scores) -> tuple[Any, ...]:
 
 
 def prepare(out: Path, db: Path | None) -> None:
-    """See that `save` will be able to write, before minutes of scoring rather than after them.
+    """See that `save` will be able to write, before minutes of scoring rather than after them; nothing stays behind.
 
     Raises:
         OSError: the folder cannot be made.
         StoreError: the database cannot be written.
     """
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
+    for folder in new:
+        with suppress(OSError):  # somebody else has put something there meanwhile
+            folder.rmdir()
     if db is not None:
         with Store.open(db, create=False):
             pass

@@ -121,6 +121,12 @@ def test_where_results_cannot_be_written_is_said_before_anything_is_scored(world
     assert CliRunner().invoke(app, [*command, str(tmp_path / "text")]).exit_code == 2
 
 
+def test_a_benchmark_that_is_none_leaves_no_folder_behind(tmp_path: Path):
+    command = ["score", "--splits", str(tmp_path / "none"), "--out", str(tmp_path / "new" / "scores")]
+    assert isinstance(CliRunner().invoke(app, command).exception, SettingsError)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_says_which_gaps_are_effects(scores, written):
     text = (written["shared"] / "report.md").read_text()
     assert "performance disparities" in text
