@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import LABELLED, Films, Json, Policy, Workers
+from .options import LABELLED, Films, Json, Policy, PolicyFile, Workers
 from .run import bench
 
 PANEL = "Judge"
@@ -38,7 +38,7 @@ def serve(
 
 def calibrate(
     db: Annotated[Path, typer.Option("--db", help="database annotated with the judge; with FILMS it will be")],
-    out: Annotated[Path, typer.Option("--out", help="policy file to write (.json); hand it to annotate --policy")],
+    out: PolicyFile,
     films: Annotated[
         Path | None,
         typer.Argument(exists=True, file_okay=False, help=f"{LABELLED} to ask about (default: reviewed ones in DB)"),

@@ -21,5 +21,15 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON, a line a result"
 Db = Annotated[Path, typer.Option("--db", help="database file")]
 Splits = Annotated[Path, typer.Option("--splits", help="folder that lrrg splits wrote")]
 Policy = Annotated[str | None, typer.Option("--policy", help="name of a shipped policy, or a policy file")]
+PolicyFile = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        dir_okay=False,
+        writable=True,
+        callback=writable,
+        help="policy file to write (.json); hand it to annotate --policy",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(help="worker processes (default: one a core)")]
 Films = Annotated[Path, typer.Argument(exists=True, file_okay=False, help=LABELLED)]

@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from .options import Films, Json, writable
+from .options import Films, Json, PolicyFile, writable
 
 PANEL = "Annotate"
 policy = typer.Typer(no_args_is_help=True, help="Fit the policy on your own labels, or refer it to your own archive.")
 
-
-OUT_HELP = "policy file to write (.json); hand it to annotate --policy"
 CHEST_HELP = "file to write (.npz); ships as tools/reference/chest.npz"
-Out = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=OUT_HELP)]
 Chest = Annotated[Path, typer.Option("--out", dir_okay=False, writable=True, callback=writable, help=CHEST_HELP)]
 
 
@@ -27,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def fit(
     films: Films,
-    out: Out,
+    out: PolicyFile,
     name: Annotated[str, typer.Option(help="name of the policy")] = "own",
     as_json: Json = False,
 ) -> None:
@@ -42,12 +39,13 @@ def fit(
         show({"policy": str(out), "sha256": outcome.policy.sha256, **outcome.tables}, as_json)
         return
     for title, rows in outcome.tables.items():
-        table(tuple(rows[0]), [tuple(row.values()) for row in rows], title)
+        if rows:  # films of one source say nothing of others
+            table(tuple(rows[0]), [tuple(row.values()) for row in rows], title)
 
 
 def reference(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of films")],
-    out: Out,
+    out: PolicyFile,
     base: Annotated[str, typer.Option("--policy", help="policy whose model stays")] = "standard.v1",
     limit: Annotated[int, typer.Option(min=20, help="read at most so many films, evenly spaced")] = 1000,
     as_json: Json = False,

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import typer
+from lrrg.agent.policy import load
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
+from lrrg.pipelines.policy import stage
+from lrrg.pipelines.policy.stage import Outcome
 from lrrg.tools import TOOLS
 from typer.testing import CliRunner
 
@@ -77,11 +80,19 @@ def test_every_verb_with_a_result_speaks_to_programs():
     assert silent == {"sql"}, "which has --format json"
 
 
-@pytest.mark.parametrize("verb", ["fit", "reference", "chest"])
+@pytest.mark.parametrize("verb", ["policy fit", "policy reference", "policy chest", "calibrate --db none.db"])
 def test_a_file_that_cannot_be_written_is_said_before_any_film_is_read(tmp_path, verb: str):
-    command = ["policy", verb, str(tmp_path), "--out", str(tmp_path / "none" / "out.json")]
+    command = [*verb.split(), str(tmp_path), "--out", str(tmp_path / "none" / "out.json")]
     with pytest.raises(SettingsError, match="make it first"):
         CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_a_policy_fitted_on_films_of_one_source_has_no_table_of_others(tmp_path, monkeypatch):
+    tables = {"patients": [{"AUROC": 0.9}], "sources": []}
+    fitted = Outcome(load("standard.v1"), tables)
+    monkeypatch.setattr(stage, "fit_folder", lambda *_: fitted)
+    done = CliRunner().invoke(app, ["policy", "fit", str(tmp_path), "--out", str(tmp_path / "own.json")])
+    assert (done.exit_code, "0.9" in done.stdout, "sources" in done.stdout) == (0, True, False)
 
 
 @pytest.mark.parametrize(
