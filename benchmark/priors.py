@@ -41,7 +41,7 @@ def _beginnings(cases: Sequence[Case], began: dict[str, datetime]) -> dict[str, 
             first[case.pair] = min(began[case.study_id], first.get(case.pair, began[case.study_id]))
     earliest = dict(began)
     for case in cases:
-        if case.pair in first:
+        if case.pair in first and case.study_id in began:
             earliest[case.study_id] = min(earliest[case.study_id], first[case.pair])
     return earliest
 

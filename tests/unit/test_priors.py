@@ -53,6 +53,11 @@ def test_a_pair_within_a_patient_is_told_what_came_before_both():
     assert told(cases, *days[1:]) == {"one": "", "two": "", "three": "two"}
 
 
+def test_one_of_a_pair_may_be_no_known_examination():
+    cases = [case("one", pair="one:two"), case("two", pair="one:two")]
+    assert told(cases, ("before", "p", -24), ("two", "p", 24)) == {"one": "", "two": "before"}
+
+
 def test_the_files_tell_the_report_and_say_where_there_is_none(tmp_path: Path):
     with Store.open(judged_store(tmp_path / "verdicts.duckdb")) as store:
         materialise(store, tmp_path / "before", FORMATS, Spec())
