@@ -146,7 +146,8 @@ class Fleet:
                 await self._changed.wait()
         except TimeoutError:
             faults = [each.fault for each in self._members if each.fault]
-            raise JudgeUnavailable(faults[0].code, "; ".join(map(str, faults))) from None
+            if len(faults) == len(self._members):  # none came up in this very turn
+                raise JudgeUnavailable(faults[0].code, "; ".join(map(str, faults))) from None
 
     def _wake(self) -> None:
         """Have everybody who waits look again."""

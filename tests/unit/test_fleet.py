@@ -175,6 +175,19 @@ def test_patience_ends():
         assert all(each.url in str(answer) for each in servers)
 
 
+def test_a_server_that_is_up_when_patience_ends_is_asked():
+    """Its poll may find it up in the very turn in which the waiting is given up."""
+
+    async def through_it(client: Client):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client._fleet, "_down_since", float("-inf"))
+            await client._fleet._come_up()
+        return await ask(client, 1)
+
+    with serving(says(echo)) as server:
+        assert run([server], through_it)[0] == 1
+
+
 def test_a_server_that_is_down_at_the_start_joins_later():
     async def join(client: Client):
         assert await ask_all(client, 10) == list(range(10))
