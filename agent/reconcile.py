@@ -5,7 +5,7 @@
    grade. Then the tools' grade stands: it is reproducible.
 3. Tools see only part of what positioning and artifacts are. There a judge that is `sure` of a worse grade is believed:
    measuring again what was not measured would prove nothing.
-4. Any other dispute has the film measured again at another scale. If that agrees with the judge, it stands.
+4. Any other dispute has the film measured again in another way. If that agrees with the judge, it stands.
 5. If it does not, the tools' first grade stands, and stays open where the judge is sure.
 
 A person should look where the film's regime hangs on what stayed open.
@@ -40,7 +40,7 @@ class Bounds(NamedTuple):
 RULE = Bounds()
 SEEN_IN_PART = frozenset({"positioning", "artifact"})
 Remeasure = Callable[[ImageRef], Awaitable[Mapping[str, float] | Failure]]
-"""Takes all measures of a film again, at another scale."""
+"""Takes the measures of a film again, in another way; those that have no other way are left out."""
 
 
 class Reconciling:
@@ -112,7 +112,7 @@ def settle(aspect: str, score: Score, tools: int | None, again: int | None, rule
         aspect: its name.
         score: what the judge says.
         tools: severity by the tools; None where they cannot measure it.
-        again: severity by the tools at another scale; None where it was not measured again.
+        again: severity by the tools measured again in another way; None where it was not.
         rule: its numbers.
     """
     if tools is None:

@@ -85,6 +85,7 @@ class Assessment:
         quality: probability that a reader would not call the film low-quality, 0 worst … 1 best.
         severities: 0 none … 3 severe by aspect; an aspect that cannot be measured is absent.
         contributions: by measure, what it adds to the log-odds of low quality.
+        z: by measure, how far it lies from films of its kind, in robust standard deviations.
     """
 
     quality: float

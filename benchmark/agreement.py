@@ -64,8 +64,9 @@ def _agreement(name: str, ours: Labels, theirs: Labels) -> Agreement:
 
 
 def _scores(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[float | None, float | None, float | None]:
-    both, stated, known = int((ours & theirs).sum()), int(ours.sum()), int(theirs.sum())
-    return _share(both, stated), _share(both, known), _share(2 * both, stated + known)
+    """Precision, recall and F1."""
+    both, found, stated = int((ours & theirs).sum()), int(ours.sum()), int(theirs.sum())
+    return _share(both, found), _share(both, stated), _share(2 * both, found + stated)
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -193,7 +193,7 @@ def _case(row: Mapping[str, Any]) -> Case:
 
 
 def _texts(benchmark: Benchmark, predictions: Sequence[Path]) -> dict[str, list[str]]:
-    """Reports of the floors and of every file, by model; the floors last, for they take a while to learn."""
+    """Reports of the floors and of every file, by model; wrong files are refused before the floors begin to learn."""
     texts: dict[str, list[str]] = {}
     for path in predictions:
         model, answers = read_predictions(path)
