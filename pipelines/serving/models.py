@@ -28,7 +28,7 @@ class Model:
         adapter: folder of a LoRA adapter on those weights.
         rank: of the adapter.
         own: its limits, as far as its folder is here and tells them.
-        revision: which state of it, by the bytes of its folder; None where that is not here.
+        revision: which state of it, by the bytes of its folder or the adapter's; None where that is not here.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Model:
 
         A second name `NAME@REVISION` tells clients which state of the model answers.
         """
+        names = [self.name, *([f"{self.name}@{self.revision}"] if self.revision else [])]
         if self.adapter is None:
-            alias = [f"{self.name}@{self.revision}"] if self.revision else []
-            return [self.weights, "--served-model-name", self.name, *alias]
+            return [self.weights, "--served-model-name", *names]
         rank = next((each for each in LORA_RANKS if each >= self.rank), self.rank)
-        adapter = json.dumps({"name": self.name, "path": str(self.adapter)})
-        lora = ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", adapter]
+        adapters = [json.dumps({"name": name, "path": str(self.adapter)}) for name in names]
+        lora = ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", *adapters]
         return [self.weights, "--served-model-name", f"{self.name}-base", *lora]
 
     @property
@@ -92,9 +92,9 @@ def _adapter(folder: Path) -> Model:
         raise SettingsError(f"{folder}: adapts the vision tower, which vLLM would leave out; serve the merged model")
     base = Path(config["base_model_name_or_path"])
     if not base.is_dir():
-        return Model(folder.name, str(base), folder, config["r"])
+        return Model(folder.name, str(base), folder, config["r"], revision=_revision(folder))
     whole = _folder(base.resolve(), base.name)
-    return Model(folder.name, whole.weights, folder, config["r"], whole.own)
+    return Model(folder.name, whole.weights, folder, config["r"], whole.own, _revision(folder))
 
 
 def _weights(path: Path) -> list[str]:

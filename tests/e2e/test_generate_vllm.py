@@ -8,6 +8,7 @@ from lrrg.pipelines import settings
 from lrrg.pipelines.finetune.train import train
 from lrrg.pipelines.generate.stage import Options, generate
 from lrrg.pipelines.serving import served
+from lrrg.pipelines.serving.models import resolve
 from lrrg.tests.quiet import silent
 from lrrg.tests.reported import natural, reported, small, telling
 from lrrg.tests.served import skip_without_vllm
@@ -35,6 +36,9 @@ def test_vllm_writes_what_transformers_write(tmp_path: Path, monkeypatch: pytest
         for name, model in (("lora", server.model), ("base", f"{server.model}-base")):
             theirs = Options(served=model, max_tokens=TOKENS, max_pixels=64 * 64)
             generate(splits, server.url, tmp_path / f"{name}.vllm.jsonl", chosen, theirs, silent)
+    assert read(tmp_path / "lora.vllm.jsonl", "revision") == {
+        resolve("reporter", "cpu", str(tmp_path / "lora/adapter")).revision
+    }
     for name in ("lora", "base"):
         generate(splits, str(tmp_path / name), tmp_path / f"{name}.jsonl", chosen, Options(max_tokens=TOKENS), silent)
         ours, theirs = texts(tmp_path / f"{name}.jsonl"), texts(tmp_path / f"{name}.vllm.jsonl")
@@ -43,6 +47,10 @@ def test_vllm_writes_what_transformers_write(tmp_path: Path, monkeypatch: pytest
         different = {case: (text, theirs[case]) for case, text in ours.items() if text != theirs[case]}
         assert len(different) <= (1 - SAME) * STUDIES, different
     assert texts(tmp_path / "lora.jsonl") != texts(tmp_path / "base.jsonl")
+
+
+def read(path: Path, name: str) -> set[str]:
+    return {json.loads(line)[name] for line in path.read_text(encoding="utf-8").splitlines()}
 
 
 def texts(path: Path) -> dict[str, str]:

@@ -136,6 +136,17 @@ def test_the_revision_follows_the_bytes_of_the_model(tmp_path: Path):
     assert resolve("judge", "cpu", str(folder)).revision != first.revision
 
 
+def test_two_adapters_of_one_name_are_told_apart(tmp_path: Path):
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "dual").mkdir()
+    first, second = (an_adapter(tmp_path / run / "adapter", "a/model") for run in ("sft", "dual"))
+    (second / "adapter_model.safetensors").write_bytes((first / "adapter_model.safetensors").read_bytes() + b"other")
+    models = [resolve("reporter", "cpu", str(each)) for each in (first, second)]
+    assert models[0].revision != models[1].revision
+    for each in models:
+        assert json.dumps({"name": f"adapter@{each.revision}", "path": str(each.adapter)}) in each.arguments()
+
+
 @pytest.mark.parametrize(("rank", "told"), [(1, "8"), (16, "16"), (20, "32")])
 def test_an_adapter_is_served_on_its_base(tmp_path: Path, gpu: Settings, rank: int, told: str):
     base = a_model(tmp_path / "base", text_config={"max_position_embeddings": 900})
