@@ -65,7 +65,7 @@ def by_patient(samples: Sequence[Sample], join: Join) -> Held:
     """Judge every film by the fold that left its patient out.
 
     Raises:
-        SettingsError: too few good or low films.
+        SettingsError: too few good or low films, or too few patients who have them.
     """
     _enough(samples)
     quality: dict[Who, Floats] = {who: np.zeros(len(samples)) for who in WHO}
@@ -176,6 +176,10 @@ def _enough(samples: Sequence[Sample]) -> None:
         kinds = Counter(each.example.film.label for each in samples)
         raise SettingsError(
             f"{kinds['good']} good and {kinds['low']} low films that the judge has seen; need {MIN_GOOD} of each"
+        )
+    if not all(_fewest(_take(samples, ~held)) for held in _folds(samples)):
+        raise SettingsError(
+            "with a fold of patients held out, no good or no low film is left to learn from; label films of more patients"
         )
 
 

@@ -176,3 +176,14 @@ def test_another_file_is_refused_as_a_calibration(tmp_path: Path, text: str):
 def test_too_few_films_are_refused(policy: Policy):
     with pytest.raises(SettingsError, match="4 good and 2 low films"):
         by_patient(samples(1, 1, count=8), Join(policy))
+
+
+@pytest.mark.parametrize("patients", [{"good": "one", "low": "one"}, {"good": "one", "low": "other"}])
+def test_films_of_too_few_patients_to_hold_any_out_are_refused(policy: Policy, patients: dict[str, str]):
+    few = [each for each in samples(1.0, 1.0) if each.example.film.label in patients]
+    named = [
+        each.example._replace(film=each.example.film._replace(patient=patients[each.example.film.label]))
+        for each in few
+    ]
+    with pytest.raises(SettingsError, match="films of more patients"):
+        by_patient([each._replace(example=example) for each, example in zip(few, named, strict=True)], Join(policy))
