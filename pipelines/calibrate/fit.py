@@ -179,7 +179,7 @@ def _enough(samples: Sequence[Sample]) -> None:
         )
     if not all(_fewest(_take(samples, ~held)) for held in _folds(samples)):
         raise SettingsError(
-            "with a fold of patients held out, no good or no low film is left to learn from; label films of more patients"
+            "with some patients held out, no good or no low film is left to learn from; label films of more patients"
         )
 
 
