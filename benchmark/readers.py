@@ -127,11 +127,11 @@ def fit_cut(
         patients: shape (n,).
 
     Returns:
-        None where there are too few reads with or without the finding.
+        None where there are too few reads with or without the finding, or all are of one patient.
     """
     values, truth = np.asarray(scores, float), np.asarray(present, bool)
     now, fixed = np.asarray(flagged, bool), np.asarray(others, bool)
-    if min(truth.sum(), (~truth).sum()) < FEWEST:
+    if min(truth.sum(), (~truth).sum()) < FEWEST or len(set(patients)) < 2:
         return None
     _, code = np.unique(np.asarray(patients), return_inverse=True)
     fold = np.random.default_rng(0).permutation(code.max() + 1)[code] % FOLDS

@@ -85,9 +85,8 @@ def of(domain: str, films: Iterable[Example], spoiled: Iterable[Example]) -> lis
     found = [each for each in films if each.domain == domain]
     labels = [each.film.label for each in found]
     if min(labels.count("good"), labels.count("low")) < MIN_GOOD:
-        raise SettingsError(
-            f"{domain}: {labels.count('good')} good and {labels.count('low')} low films; need {MIN_GOOD}"
-        )
+        counted = f"{labels.count('good')} good and {labels.count('low')} low films"
+        raise SettingsError(f"{domain}: {counted} to learn from; need {MIN_GOOD} of each, also with patients held out")
     return found + [each for each in spoiled if each.domain == domain and _teaches(each)]
 
 

@@ -184,6 +184,12 @@ def test_a_misplaced_cut_is_found_and_said_to_be_better():
     assert fit.gain.low > 0
 
 
+def test_films_of_one_patient_alone_fit_no_cut():
+    present = np.arange(40) % 2 == 0
+    assert fit_cut(present * 1.0, present, present, np.zeros(40, bool), ["p"] * 40) is None
+    assert fit_cut(present * 1.0, present, present, np.zeros(40, bool), ["p", "q"] * 20) is not None
+
+
 def test_chance_is_not_called_better_and_few_reads_fit_nothing():
     rng = np.random.default_rng(2)
     scores, present = rng.normal(size=400), rng.uniform(size=400) > 0.5
