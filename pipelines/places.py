@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import chain, count, islice
+from itertools import chain, count, filterfalse, islice
 from os import DirEntry
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, TypeVar
 
 from .errors import SettingsError, StoreError
 from .settings import ReadSettings
-from .storage import CONNECTIONS, checked, store_of
+from .storage import CONNECTIONS, checked, is_object, store_of
 
 FAN_OUT = 32
 """A prefix with more folders than this is listed with all that lies below it: one request a thousand names."""
@@ -256,12 +256,12 @@ def holds_something(folder: Path) -> bool:
 
 
 def refuse_gone(folders: Iterable[str]) -> None:
-    """Refuse to read from folders that hold nothing any more: every film in them would be called missing.
+    """Refuse to read from folders of this machine that hold nothing any more: all films would be called missing.
 
     Raises:
         StoreError: `no-films`.
     """
-    for folder in folders:
+    for folder in filterfalse(is_object, folders):
         if not holds_something(Path(folder)):
             said = "nothing is there; mount it, or name the place where it is now to lrrg catalog"
             raise StoreError("no-films", f"{folder}: {said}")

@@ -116,7 +116,8 @@ def annotate(
         if order.shard is None:
             _take_in(store, folder)
         images = _pending(store, recipe, order, folder if order.shard else None)
-        admit(images.object_stores(), settings.read)
+        folders = images.folders()
+        admit(folders, settings.read)
         if settings.annotate.engine == "local":  # of a cluster its machines need to see the films, and look then
             refuse_gone(images.unread_folders(recipe.measure_id))
         if order.shard is None:
@@ -124,7 +125,7 @@ def annotate(
         outcome = Outcome(failure_limit=settings.annotate.max_failures * len(images))
         if len(images):
             run = begin_run(recipe, settings.model_dump(mode="json"))
-            job = Job(settings, chosen, recipe, run, tuple(images.folders()))
+            job = Job(settings, chosen, recipe, run, tuple(folders))
             work = _with_readings(store, recipe, images)
             with (
                 _engine(store, folder, job, order, len(images)) as (engine, records),

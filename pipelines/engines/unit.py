@@ -28,7 +28,7 @@ class Job:
     """What a unit needs beside its images to decide on them; it travels to other machines, so it holds no handle.
 
     Attributes:
-        folders: of this machine, in which the images lie; none is read where a stored reading is all that is needed.
+        folders: catalogued ones, in which the images lie.
     """
 
     settings: Settings

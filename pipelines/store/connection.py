@@ -70,6 +70,8 @@ So many rows of a batch or a file find theirs in the catalog by its key; beyond 
 
 MEMORY = 128 << 20
 """Bytes that DuckDB needs beside the tables' keys, above all to pack a group of rows; more only saves reading."""
+THREADS = 2
+"""As many store rows at once at most, each a group of its own: those of eight leave no room to merge files in."""
 _KEYS = """
 SELECT coalesce(sum(64 + 2 * strlen(image_id)), 0)::BIGINT + 32 * (count(*) + (SELECT count(*) FROM verdict))
 FROM image
@@ -116,12 +118,15 @@ def _connect(path: Path, read_only: bool, how: dict[str, Any]) -> duckdb.DuckDBP
 def bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
     """Let DuckDB keep in memory no more than `MEMORY` and the keys of images and verdicts, those to come among them.
 
+    It gets few threads too, whatever the machine has: what they hold cannot be put off to the disk.
+
     What it has written stays in memory as long as there is room, by default most of the machine's. A table's key must
     fit: DuckDB 2.0 reads it from the disk and never lets it go. An image's of 44 characters takes 99 bytes, a verdict's
     two numbers take 11.
     """
     (keys,) = connection.execute(_KEYS).fetchall()[0]
-    connection.execute(f"SET memory_limit = '{(MEMORY + keys) >> 20}MiB'")
+    (threads,) = connection.execute(f"SELECT least({THREADS}, current_setting('threads'))").fetchall()[0]
+    connection.execute(f"SET threads = {threads}; SET memory_limit = '{(MEMORY + keys) >> 20}MiB'")
 
 
 def discard(path: Path) -> None:

@@ -23,24 +23,29 @@ WHERE v.recipe_id = $recipe
 AND (NOT $retry OR (v.status <> 'failed' AND v.error_code IS DISTINCT FROM 'missing'))
 AND (v.measures IS NULL OR i.view_position IS NULL OR v."view" = i.view_position)
 """
+# Numbers alone: with ids and paths in it, 377,110 images would not fit beside the keys of a bounded writer.
 _PENDING = """
 CREATE OR REPLACE TEMP TABLE pending AS
-SELECT i.image_id, r.path || '/' || i.path AS path, i.view_position
+SELECT i.image_number
 FROM image AS i
-JOIN root AS r USING (root_id)
 ANTI JOIN ({settled}) AS s USING (image_id)
 WHERE md5_number_lower(i.image_id) % $shards = $shard
 ORDER BY i.root_id, i.path
 LIMIT $limit
 """
+_PAGE = """
+SELECT i.image_id, r.path || '/' || i.path, i.view_position
+FROM (SELECT rowid AS place, image_number FROM pending WHERE rowid BETWEEN ? AND ?)
+JOIN image AS i USING (image_number) JOIN root AS r USING (root_id)
+ORDER BY place
+"""
 _FOLDERS = """
-SELECT DISTINCT r.path FROM {images} JOIN image AS i USING (image_id) JOIN root AS r USING (root_id)
-WHERE r.path NOT LIKE '%://%' ORDER BY ALL
+SELECT DISTINCT r.path FROM {images} JOIN image USING (image_number) JOIN root AS r USING (root_id) ORDER BY ALL
 """
 _UNREAD = """(
     FROM pending ANTI JOIN (
-        SELECT image_id FROM verdict JOIN recipe USING (recipe_id) WHERE measure_id = ? AND measures IS NOT NULL
-    ) AS measured USING (image_id)
+        SELECT image_number FROM verdict JOIN recipe USING (recipe_number) WHERE measure_id = ? AND measures IS NOT NULL
+    ) USING (image_number)
 )"""
 _READINGS = """
 SELECT
@@ -78,13 +83,8 @@ class Pending:
         self._cursor = cursor
         self._length: int = cursor.execute("SELECT count(*) FROM pending").fetchall()[0][0]
 
-    def object_stores(self) -> list[str]:
-        """One path of each kind of object store that holds some of the images."""
-        kinds = "SELECT min(path) FROM pending WHERE path LIKE '%://%' GROUP BY split_part(path, '://', 1) ORDER BY 1"
-        return [path for (path,) in self._cursor.execute(kinds).fetchall()]
-
     def folders(self) -> list[str]:
-        """Folders of this machine that hold some of the images."""
+        """Catalogued folders that hold some of the images."""
         return [path for (path,) in self._cursor.execute(_FOLDERS.format(images="pending")).fetchall()]
 
     def unread_folders(self, measure_id: str) -> list[str]:
@@ -97,8 +97,7 @@ class Pending:
 
     def __iter__(self) -> Iterator[ImageRef]:
         for start in range(0, self._length, PAGE):
-            page = "SELECT image_id, path, view_position FROM pending WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-            yield from (ImageRef(*row) for row in self._cursor.execute(page, [start, start + PAGE - 1]).fetchall())
+            yield from (ImageRef(*row) for row in self._cursor.execute(_PAGE, [start, start + PAGE - 1]).fetchall())
 
 
 def pending(

@@ -234,6 +234,28 @@ def test_a_bounded_writer_has_room_for_the_keys_of_all_images(
         assert store.query("SELECT count(*) FROM verdict").rows == [(100_000,)]
 
 
+def test_a_bounded_writer_has_room_for_what_another_policy_has_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "lrrg.duckdb"
+    monkeypatch.setattr(connection, "MEMORY", 16 << 20)
+    with Store.open(path) as store:
+        store.register_recipe(stored.RECIPE)
+        store.query(MANY.format(recipe=stored.RECIPE.recipe_id))
+    with Store.open(path, bounded=True) as store:
+        left = store.pending("another recipe")
+        assert len(left) == 100_000
+        assert next(iter(left)).path == "/films/0.jpg"
+
+
+def test_a_bounded_writer_has_few_threads_on_a_machine_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Sixteen held more than there is room for when they merged an archive's files."""
+    monkeypatch.setitem(connection.WRITING, "threads", 16)
+    for bounded, threads in ((False, 16), (True, connection.THREADS)):
+        with Store.open(tmp_path / "lrrg.duckdb", bounded=bounded) as store:
+            assert store.query("SELECT current_setting('threads')").rows == [(threads,)]
+
+
 @contextmanager
 def unprivileged() -> Iterator[None]:
     """As somebody whom permissions bind; they do not bind root."""
