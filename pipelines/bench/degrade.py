@@ -50,9 +50,11 @@ def bench_degrade(ladder: Ladder, height: int = 3056) -> Iterator[DefectRow]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     grey = (phantom(0, height=height).stored >> 4).astype(np.uint8)
-    for defect in ladder.defects.values():
-        yield _row(defect, min(_timed(grey, defect, ladder) for _ in range(REPEATS)))
-    cv2.setNumThreads(threads)
+    try:
+        for defect in ladder.defects.values():
+            yield _row(defect, min(_timed(grey, defect, ladder) for _ in range(REPEATS)))
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def calibrated(ladder: Ladder, films_root: Path) -> Calibration:

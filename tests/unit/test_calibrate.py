@@ -9,7 +9,7 @@ from lrrg.benchmark.calibrate import PERCENTILES, calibrate
 from lrrg.benchmark.degrade import apply
 from lrrg.benchmark.ladder import LadderError, read_ladder, write_ladder
 from lrrg.benchmark.phantom import phantom
-from lrrg.pipelines.bench.degrade import calibrated
+from lrrg.pipelines.bench.degrade import bench_degrade, calibrated
 from lrrg.pipelines.errors import SettingsError
 
 LADDER = read_ladder()
@@ -105,3 +105,16 @@ def test_a_film_that_cannot_be_read_is_named(tmp_path: Path):
     (labelled(tmp_path, "good", "low") / "drawn_1.png").write_bytes(b"<html>")
     with pytest.raises(SettingsError, match=r"drawn_1\.png: the first bytes"):
         calibrated(LADDER, tmp_path)
+
+
+def test_every_defect_is_timed_and_threads_are_given_back_where_one_cannot_be_drawn():
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    rows = list(bench_degrade(LADDER, height=128))
+    assert [row.defect for row in rows] == list(LADDER.defects)
+    assert all(row.cpu_ms >= 0 and row.films_s_core > 0 for row in rows)
+    unknown = replace(LADDER, defects={"rust": replace(LADDER["tilt"], name="rust")})
+    with pytest.raises(LadderError, match="no model draws the defect 'rust'"):
+        list(bench_degrade(unknown, height=128))
+    assert cv2.getNumThreads() == 2
+    cv2.setNumThreads(threads)
