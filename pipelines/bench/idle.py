@@ -28,6 +28,11 @@ class Spent:
     waited: float = 0.0
 
 
+def cores() -> int:
+    """Cores that this process and what it starts may use."""
+    return len(os.sched_getaffinity(0))
+
+
 class IdleClock:
     """Counts while its block runs.
 
@@ -36,9 +41,9 @@ class IdleClock:
         wall: as it was.
     """
 
-    def __init__(self, cores: int | None = None):
+    def __init__(self) -> None:
         self.seconds = self.wall = 0.0
-        self._cores = cores or os.cpu_count() or 1
+        self._cores = cores()
         self._over = threading.Event()
         self._last: dict[str, tuple[int, int]] = {}
 

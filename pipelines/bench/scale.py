@@ -2,42 +2,49 @@
 
 import asyncio
 import math
-import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...agent.policy import load
 from ...agent.state import ImageRef, Verdict
 from ..annotate.stage import recipe_of
 from ..engines.batch import Batch
+from ..engines.inspecting import look
+from ..engines.judging import cut_of, identify, prompt_of
 from ..engines.outcome import Outcome
 from ..engines.pool import Pool
 from ..engines.task import SHARDS_PER_CPU, finish
 from ..engines.unit import Job, run_shard
-from ..engines.worker import read
+from ..engines.worker import Work, opened, read
 from ..errors import SettingsError
 from ..recipe import begin_run
 from ..records import CatalogRow
 from ..scale.parts import Parts, mean
 from ..scale.simulate import Forecast, Hardware, cluster_run, local_run
+from ..serving.models import LARGE
 from ..settings import ReadSettings, Settings
 from ..store import ShardWriter, Store
 from .annotate import annotating, draw_films, link_films
-from .idle import IdleClock
+from .idle import IdleClock, cores
+from .replay import asking, dry_server, recorded, replay
 
+Clock = Callable[[], float]
 SAMPLE = 24
 """Films that are measured one by one."""
 RUNS = 2
 """Of each engine, on the films that are forecast."""
+REQUESTS = 192
+"""To a judge whose rate is measured."""
 ROWS = 1024
 """Verdicts whose writing and merging is timed: those of a full task."""
 
@@ -58,38 +65,53 @@ def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tupl
     """Measure the parts on some films and run `images` others on each engine, in turns, and compare the means.
 
     A machine's speed drifts within minutes, and its runs differ: parts are measured before, between and after the runs.
+    A judge of the settings is measured too, and asked about every film of the runs; it needs cores of its own.
 
     Raises:
-        SettingsError: a run under measurement failed.
+        SettingsError: a run under measurement failed, or more than one judge.
+        JudgeUnavailable: the judge cannot be reached.
     """
-    measured = list[Parts]()
+    if len(settings.judge.urls) > 1:
+        raise SettingsError("bench scale measures one judge; name one with --judge URL")
+    judge = identify(settings)
+    measured, rates = list[Parts](), list[float]()
     runs: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
     with TemporaryDirectory(prefix="lrrg-scale-") as scratch:
         films = draw_films(Path(scratch) / "phantoms")
         for number in range(RUNS):
             folder = Path(scratch) / f"{number}"
-            measured.append(measure_parts(folder / "parts", films, settings, engines))
+            measured.append(measure_parts(folder / "parts", films, settings, judge, engines))
+            rates += [asyncio.run(_judge_rate(films, settings, judge))] if judge else []
             for engine in engines:
                 runs[engine].append(_run(folder, films, settings, engine, images))
-        measured.append(measure_parts(Path(scratch) / "after", films, settings, engines))
+        measured.append(measure_parts(Path(scratch) / "after", films, settings, judge, engines))
     parts = mean(measured)
-    here = Hardware(1, os.cpu_count() or 1, settings.annotate.workers)
+    here = Hardware(1, cores(), settings.annotate.workers)
+    if judge:
+        here = replace(here, judges=1, judge_rate=fmean(rates), judged=1.0)
     return parts, [_check(engine, images, parts, here, runs[engine]) for engine in engines]
 
 
-def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engines: Sequence[str]) -> Parts:
-    """What one film, one verdict, one task and one start cost here."""
+def measure_parts(
+    folder: Path, films: Sequence[Path], settings: Settings, judge: Mapping[str, Any] | None, engines: Sequence[str]
+) -> Parts:
+    """What one film, one verdict, one task and one start cost here, and what a judge adds, by default a large one."""
     sample = link_films(films, folder / "sample", SAMPLE)
+    judge = judge or {"model": LARGE, "revision": None}
     with _database(folder / "parts.duckdb", sample, settings) as (store, job):
-        spent = asyncio.run(_in_workers([str(path) for path in sample], settings))
+        spent = asyncio.run(_in_workers(sample, settings, read))
+        opening = fmean(asyncio.run(_in_workers(sample, settings, opened)))
+        looking = partial(look, cut=cut_of(prompt_of(settings, judge["model"])), request=None)
+        showing = fmean(asyncio.run(_in_workers(sample, settings, looking)))
         decide, verdicts = _in_main(job, sample)
+        asked = _asking(job, sample, judge)
         many = _many(store, verdicts, 2 * ROWS)
         write = _writing(store, job, many[:ROWS])
         merge, merge_row = _merging(folder / "shards", store, job, many[ROWS:])
-        task = _in_task(folder / "task", job, sample[0]) - sum(spent) / len(spent)
-    starts = {engine: _start(folder, films, settings, engine) - sum(spent) / len(spent) for engine in engines}
+        task = _in_task(folder / "task", job, sample[0]) - fmean(spent)
+    starts = {engine: _start(folder, films, settings, engine) - fmean(spent) for engine in engines}
     return Parts(
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        machine=f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}",
         film_bytes=sum(path.stat().st_size for path in films) / len(films),
         films=tuple(round(each, 5) for each in spent),
         decide=decide,
@@ -99,6 +121,9 @@ def measure_parts(folder: Path, films: Sequence[Path], settings: Settings, engin
         task=task,
         merge=merge,
         merge_row=merge_row,
+        reopen=opening,
+        show=max(0.0, showing - opening),
+        ask=max(0.0, asked - decide),
     )
 
 
@@ -114,36 +139,56 @@ def _database(db: Path, films: Sequence[Path], settings: Settings) -> Iterator[t
         yield store, job
 
 
-async def _in_workers(paths: Sequence[str], settings: Settings) -> list[float]:
+async def _in_workers(films: Sequence[Path], settings: Settings, work: Work[object]) -> list[float]:
     """CPU seconds of a worker process for each film, with as many at work as in a run; the first ones only warm them.
 
     Cores share caches and memory: in one process, the others at rest, a film takes less than in a run.
     """
     how = settings.annotate
     async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
-        images = [ImageRef("", path) for path in (*paths[: how.workers], *paths)]
-        found = await asyncio.gather(*(pool.ask(image, _timed_read) for image in images))
+        images = [ImageRef("", str(path)) for path in (*films[: how.workers], *films)]
+        found = await asyncio.gather(*(pool.ask(image, partial(_timed, work=work)) for image in images))
     spent = [each for each in found if isinstance(each, float)]
     if len(spent) < len(found):
         raise SettingsError("a film of the measurement could not be read; is the disk full?")
     return spent[how.workers :]
 
 
-def _timed_read(path: str, limits: ReadSettings) -> float:
+def _timed(path: str, limits: ReadSettings, work: Work[object]) -> float:
     before = time.process_time()
-    read(path, limits)
+    work(path, limits)
     return time.process_time() - before
 
 
-def _in_main(job: Job, films: Sequence[Path]) -> tuple[float, list[Verdict]]:
+def _in_main(job: Job, films: Sequence[Path], clock: Clock = time.process_time) -> tuple[float, list[Verdict]]:
     """CPU seconds of a run's main process for an image, once it has begun; and the verdicts."""
     verdicts: list[Verdict] = []
     marks: list[float] = []
     work = iter([(ImageRef(path.stem, str(path)), None) for path in films])
     batch = Batch(verdicts.extend, rows=len(films), seconds=math.inf)
-    note = lambda done, **counts: marks.append(time.process_time())  # noqa: E731
+    note = lambda done, **counts: marks.append(clock())  # noqa: E731
     asyncio.run(run_shard(work, job.for_one_worker(), batch, Outcome(), note))
     return (marks[-1] - marks[0]) / (len(marks) - 1), verdicts
+
+
+def _asking(job: Job, films: Sequence[Path], judge: Mapping[str, Any]) -> float:
+    """The same with a judge who is asked about every image, and who answers at once."""
+    with dry_server(judge) as server:
+        settings = asking(job.settings, server.url)
+        one = settings.client.model_copy(update={"concurrency": 1})  # or all images would be begun before one has ended
+        asked = replace(job, settings=settings.model_copy(update={"client": one}))
+        spent, _ = _in_main(asked, films, lambda: time.process_time() - server.spent())
+    return spent
+
+
+async def _judge_rate(films: Sequence[Path], settings: Settings, judge: Mapping[str, Any]) -> float:
+    """Films a second that the judge answers for, when it always has enough requests."""
+    refs = [ImageRef(f"{number}", str(path)) for number, path in enumerate(films)]
+    async with Pool(settings.annotate.workers, settings.read, settings.annotate.tool_timeout) as pool:
+        requests = await recorded(refs, judge, settings, pool)
+    await replay(requests, settings)  # the first ones meet a cold server
+    many = [*islice(cycle(requests), REQUESTS)]
+    return len(many) / (await replay(many, settings)).seconds
 
 
 def _in_task(folder: Path, job: Job, film: Path) -> float:
@@ -183,11 +228,11 @@ def _start(folder: Path, films: Sequence[Path], settings: Settings, engine: str)
     """Seconds of a run on one film for each worker, so that all of them start; the mean of two."""
     workers = settings.annotate.workers
     runs = [_run(folder / f"start{number}", films, settings, engine, workers)[0] for number in (0, 1)]
-    return sum(runs) / len(runs)
+    return fmean(runs)
 
 
 def _check(engine: str, images: int, parts: Parts, here: Hardware, runs: Sequence[tuple[float, float]]) -> Check:
-    measured, wall = (sum(each) / len(runs) for each in zip(*runs, strict=True))
+    measured, wall = map(fmean, zip(*runs, strict=True))
     expected = forecast(engine, images, parts, here).seconds
     return Check(engine, images, expected, measured, wall, expected / measured)
 
@@ -209,8 +254,10 @@ def _run(folder: Path, films: Sequence[Path], settings: Settings, engine: str, i
     paths = link_films(films, db.with_suffix(".films"), images)
     with _database(db, paths, settings):
         pass
+    command = annotating(db, settings.agent.policy, settings, engine)
+    judges = ["--judge", settings.judge.urls[0], "--judge-when", "all"] if settings.judge.urls else []
     with IdleClock() as clock:
-        done = subprocess.run(annotating(db, settings.agent.policy, settings, engine), stdout=subprocess.DEVNULL)
+        done = subprocess.run([*command, *judges], stdout=subprocess.DEVNULL)
     if done.returncode:
         raise SettingsError(f"the {engine} run under measurement ended with {done.returncode}; its message is above")
     return clock.seconds, clock.wall

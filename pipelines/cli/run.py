@@ -88,6 +88,7 @@ def bench_scale(
     images: Annotated[int, typer.Option(min=10, help="films of the runs that are forecast and made")] = 400,
     workers: Annotated[int | None, typer.Option(help="worker processes, or tasks at once; one a core")] = None,
     engine: Annotated[Engine | None, typer.Option(help="that alone; both by default")] = None,
+    judge: Annotated[str | None, typer.Option(metavar="URL", help="asked about every film, on other cores")] = None,
     out: Annotated[Path | None, typer.Option(callback=writable, help="write the parts, for `plan --parts`")] = None,
     as_json: Json = False,
 ) -> None:
@@ -96,7 +97,7 @@ def bench_scale(
     from ..bench.scale import Check, bench_scale
     from ..view import show, table
 
-    chosen = settings.load(annotate={"workers": workers})
+    chosen = settings.load(annotate={"workers": workers}, judge={"urls": (judge,) if judge else None})
     parts, checks = bench_scale(chosen, images, [engine] if engine else ["local", "ray"])
     if out:
         parts.save(out)

@@ -176,6 +176,11 @@ def prompt_of(settings: Settings, model: str) -> Prompt:
     return load_prompt(settings.judge.prompt or usual)
 
 
+def cut_of(prompt: Prompt) -> Cut:
+    """How pictures are cut for a judge that is given this prompt."""
+    return Cut(prompt.front["overview_px"], prompt.front["crop_px"])
+
+
 def looks_of(settings: Settings, prompt: Prompt) -> int:
     """How many more looks the judge may ask for.
 
@@ -203,8 +208,7 @@ async def open_agent(policy: Policy, settings: Settings, ask: Ask) -> AsyncItera
     async with _client(settings) as client:
         prompt, how = prompt_of(settings, client.identity.model), settings.judge
         policy = policy.for_judge(*client.identity, prompt.sha256)
-        cut = Cut(prompt.front["overview_px"], prompt.front["crop_px"])
-        eyes = Eyes(ask, cut, at_once=how.when == "all")
+        eyes = Eyes(ask, cut_of(prompt), at_once=how.when == "all")
         bench = Bench(client, prompt, looks_of(settings, prompt), eyes.look)
         judging = Judging(bench, Sending(how.when, how.audit), eyes.remeasure)
         yield Agent(graph.build(eyes.measure, policy, judging), eyes)

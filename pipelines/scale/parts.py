@@ -27,6 +27,9 @@ class Parts:
         task: seconds of a task beside its films: worker processes, agent, file.
         merge: seconds of the driver for one task's file.
         merge_row: seconds of the driver for one verdict in it.
+        reopen: seconds of a worker to open a film once more for a judge who does not see all of them.
+        show: seconds of a worker to cut what a judge sees of an open film.
+        ask: seconds of the main process for one request to a judge.
     """
 
     machine: str
@@ -39,11 +42,18 @@ class Parts:
     task: float
     merge: float
     merge_row: float
+    reopen: float
+    show: float
+    ask: float
 
     @property
     def film(self) -> float:
         """Mean seconds of a worker for one film."""
         return sum(self.films) / len(self.films)
+
+    def shown(self, judged: float) -> float:
+        """Mean seconds of a worker for what a judge sees, where it sees that share of the films."""
+        return judged * (self.show + (self.reopen if judged < 1 else 0.0))
 
     def save(self, path: Path) -> None:
         """Write them as JSON."""

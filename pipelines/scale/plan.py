@@ -52,7 +52,8 @@ def plan(images: int, parts: Parts, there: Hardware) -> Plan:
     alone = _alone(images, parts, there)
     demands = [Demand(name, alone[name] / HOUR, found.used[name]) for name in alone]
     demands.sort(key=lambda each: -each.alone_hours)
-    return Plan(found.seconds / HOUR, tuple(demands), images * parts.film_bytes / 1e12, images / found.seconds)
+    reads = images * there.reads
+    return Plan(found.seconds / HOUR, tuple(demands), reads * parts.film_bytes / 1e12, reads / found.seconds)
 
 
 def _local(images: int, parts: Parts, there: Hardware) -> Forecast:
@@ -64,23 +65,25 @@ def _local(images: int, parts: Parts, there: Hardware) -> Forecast:
 def _alone(images: int, parts: Parts, there: Hardware) -> dict[str, float]:
     """Seconds that each resource would take by itself."""
     judging = images * there.judged / (max(1, there.judges) * there.judge_rate)
-    transfer = parts.film_bytes / there.stream
-    compute = parts.film + parts.decide + parts.write
+    reads = images * there.reads
+    reading = reads * (there.wait + parts.film_bytes / there.stream)
+    working = images * (parts.film + parts.shown(there.judged))
+    deciding = images * (parts.decide + there.judged * parts.ask)
+    writing = images * parts.write
     if there.machines == 1:
-        reading = images * (there.wait + transfer + parts.film) / there.workers
         return {
-            "cores": images * compute / there.cores,
-            "workers": reading,
-            "main process": images * parts.decide,
-            "writer": images * parts.write,
+            "cores": (working + deciding + writing) / there.cores,
+            "workers": (reading + working) / there.workers,
+            "main process": deciding,
+            "writer": writing,
             "judges": judging,
         }
     tasks = images / SHARD_IMAGES
-    busy = images * compute + tasks * parts.task
+    busy = working + deciding + writing + tasks * parts.task
     return {
         "cores": busy / (there.machines * there.cores),
-        "tasks": (busy + images * (there.wait + transfer)) / (there.machines * there.workers),
-        "network": images * parts.film_bytes / there.network,
+        "tasks": (busy + reading) / (there.machines * there.workers),
+        "network": reads * parts.film_bytes / there.network,
         "driver": tasks * parts.merge + images * parts.merge_row,
         "judges": judging,
     }

@@ -41,6 +41,11 @@ class Hardware:
     judge_rate: float = 1.0
     judged: float = 0.0
 
+    @property
+    def reads(self) -> float:
+        """How often a film is read: once more for a judge, where it was not known from the start that one sees it."""
+        return 1 + (self.judged if self.judged < 1 else 0.0)
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -65,18 +70,25 @@ def local_run(images: int, parts: Parts, here: Hardware, seed: int = 0) -> Forec
 
     def lane() -> Process:
         for _ in left:
-            yield workers
-            yield here.wait + parts.film_bytes / here.stream
-            yield from _computed(cores, draw.choice(parts.films))
-            workers.release()
-            yield main
-            yield from _computed(cores, parts.decide)
-            main.release()
+            yield from worked(draw.choice(parts.films) + (parts.show if here.judged == 1 else 0.0))
+            yield from served(main, parts.decide)
             if draw.random() < here.judged:
+                if here.judged < 1:
+                    yield from worked(parts.reopen + parts.show)
+                yield from served(main, parts.ask)
                 yield from judge.held(1 / here.judge_rate)
-            yield writer
-            yield from _computed(cores, parts.write)
-            writer.release()
+            yield from served(writer, parts.write)
+
+    def worked(seconds: float) -> Process:
+        yield workers
+        yield here.wait + parts.film_bytes / here.stream
+        yield from _computed(cores, seconds)
+        workers.release()
+
+    def served(one: Resource, seconds: float) -> Process:
+        yield one
+        yield from _computed(cores, seconds)
+        one.release()
 
     for _ in range(here.workers * LANES_PER_WORKER + here.judges):
         clock.start(lane())
@@ -99,9 +111,11 @@ def cluster_run(images: int, shard: int, parts: Parts, here: Hardware, seed: int
     sizes = _shards(images, shard)
 
     def task(films: int) -> Process:
-        yield from streams.held(films * parts.film_bytes / here.stream)
-        yield films * here.wait
-        yield from _computed(cores, parts.task + films * (parts.decide + parts.write) + _sum(parts, films, draw))
+        reads = films * here.reads
+        yield from streams.held(reads * parts.film_bytes / here.stream)
+        yield reads * here.wait
+        each = parts.decide + parts.write + parts.shown(here.judged) + here.judged * parts.ask
+        yield from _computed(cores, parts.task + films * each + _sum(parts, films, draw))
         slots.release()
         if here.judged:
             yield from judge.held(films * here.judged / here.judge_rate)

@@ -20,7 +20,7 @@ from lrrg.pipelines.scale.plan import plan
 from lrrg.pipelines.scale.simulate import Hardware, cluster_run, local_run
 from typer.testing import CliRunner
 
-PARTS = Parts("paper", 1e6, (0.04, 0.06), 0.002, 0.0005, 3.0, 10.0, 1.0, 0.05, 0.0001)
+PARTS = Parts("paper", 1e6, (0.04, 0.06), 0.002, 0.0005, 3.0, 10.0, 1.0, 0.05, 0.0001, 0.02, 0.03, 0.004)
 QUICK = replace(PARTS, decide=0.0, write=0.0, start=0.0, cluster_start=0.0, task=0.0, merge=0.0, merge_row=0.0)
 
 
@@ -75,6 +75,25 @@ def test_a_judge_that_is_slower_than_the_cores_decides_how_long_it_takes():
     found = plan(20_000, PARTS, there)
     assert found.demands[0].resource == "judges"
     assert found.hours * 3600 == pytest.approx(20_000 * 0.5 / (2 * 5.0), rel=0.15)
+
+
+@pytest.mark.parametrize(("judged", "worker"), [(1.0, 0.05 + 0.03), (0.5, 0.05 + 0.5 * (0.02 + 0.03))])
+def test_showing_films_to_a_judge_takes_workers_and_asking_takes_the_main_process(judged: float, worker: float):
+    fast = Hardware(cores=4, workers=4, judges=1, judge_rate=1e6, judged=judged, stream=1e12)
+    assert local_run(2000, PARTS, fast).seconds == pytest.approx(
+        PARTS.start + 2000 * (worker + PARTS.decide + judged * PARTS.ask + PARTS.write) / 4, rel=0.05
+    )
+    many = replace(fast, cores=64, workers=64)
+    bound = PARTS.start + 2000 * (PARTS.decide + judged * PARTS.ask)
+    assert local_run(2000, PARTS, many).seconds == pytest.approx(bound, rel=0.05)
+    alone = {each.resource: each.alone_hours * 3600 for each in plan(2000, PARTS, fast).demands}
+    assert alone["workers"] == pytest.approx(2000 * worker / 4, rel=1e-3)
+    assert alone["main process"] == pytest.approx(bound - PARTS.start)
+
+
+def test_a_film_is_read_once_more_for_a_judge_who_does_not_see_all():
+    few, all_of_them, none = (Hardware(judges=1, judged=judged).reads for judged in (0.25, 1.0, 0.0))
+    assert (few, all_of_them, none) == (1.25, 1.0, 1.0)
 
 
 def test_the_same_seed_gives_the_same_run():
