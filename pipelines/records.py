@@ -58,6 +58,10 @@ class LabelRow:
     finding: str
     value: int
 
+    def __post_init__(self) -> None:
+        if self.value not in (-1, 0, 1):
+            raise ValueError(f"a label {self.value}")
+
 
 class ReadRow(NamedTuple):
     """What one reader said about one film; None where the reader did not say."""

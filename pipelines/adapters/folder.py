@@ -14,6 +14,7 @@ from ..view import Advance
 from .base import SUFFIXES, Adapter, Dataset, DatasetError, DuplicateIdError, Scan, integer, study_date
 
 _HEADER_TAGS = ["PatientID", "StudyInstanceUID", "ViewPosition", "Rows", "Columns", "StudyDate", "StudyTime"]
+_BROKEN = (ValueError, OverflowError, NotImplementedError, EOFError, OSError, zlib.error)
 HEADER_BYTES = 64 << 10
 """Of an object, asked for first: most headers are a few KB, and the pixels behind them are not needed."""
 
@@ -146,13 +147,12 @@ def _parsed(path: Path | BytesIO) -> dict[str, Any]:
     from pydicom import dcmread
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    broken = (InvalidDicomError, BytesLengthException, NotImplementedError, ValueError, EOFError, OSError, zlib.error)
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
         text = {tag: str(header.get(tag) or "") or None for tag in _HEADER_TAGS}
         rows, columns = integer(text["Rows"]), integer(text["Columns"])
-    except broken:
+    except (*_BROKEN, InvalidDicomError, BytesLengthException):
         return {}
     return {
         "subject_id": text["PatientID"],

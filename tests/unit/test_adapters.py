@@ -113,6 +113,16 @@ def test_chexpert_plus(tmp_path: Path):
     }
 
 
+@pytest.mark.parametrize("content", [b'{"path_to_image": "train/p/s/v.jpg", "Edema": "yes"}', b"{", b"\xff"])
+def test_labels_that_cannot_be_right_name_their_file(tmp_path: Path, content: bytes):
+    write_chexpert(tmp_path)
+    touch(tmp_path, "PNG/train/patient00001/study1/view1_frontal.png")
+    (tmp_path / "report_fixed.json").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"report_fixed\.json") as error:
+        read(tmp_path, "CheXpert Plus")
+    assert error.value.code == "bad-table"
+
+
 def test_the_same_image_as_png_and_dicom_is_an_error_that_names_both(tmp_path: Path):
     write_chexpert(tmp_path)
     image = "train/patient00001/study1/view1_frontal"
@@ -166,6 +176,15 @@ def test_rexgradient_with_too_few_views_names_the_study(tmp_path: Path):
     with pytest.raises(DatasetError, match="study pGRDNP_aGRDNA_s1") as error:
         read(tmp_path, "ReXGradient-160K")
     assert error.value.code == "missing-column"
+
+
+def test_rexgradients_table_that_is_not_utf_8_is_named(tmp_path: Path):
+    write_rexgradient(tmp_path, ["PA"])
+    table = tmp_path / "metadata/valid_metadata_view_position.json"
+    table.write_bytes('{"größer": {}}'.encode("latin-1"))
+    touch(tmp_path, "deid_png/a.png")
+    with pytest.raises(DatasetError, match=r"valid_metadata_view_position\.json: no JSON"):
+        read(tmp_path, "ReXGradient-160K")
 
 
 def test_a_table_without_images_and_reports_from_elsewhere_are_refused(tmp_path: Path):

@@ -14,6 +14,7 @@ from lrrg.pipelines.catalog.stage import catalog
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.store import Store
 from lrrg.tests.quiet import quiet
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from typer.testing import CliRunner
@@ -66,7 +67,11 @@ def test_a_broken_dicom_keeps_its_row(tmp_path: Path):
     write_dicom(tmp_path / "b.dcm", Rows=30)
     (tmp_path / "b.dcm").write_bytes((tmp_path / "b.dcm").read_bytes()[:150])
     write_dicom(tmp_path / "c.dcm", Rows=[30, 20])
-    assert ids(tmp_path) == ["a", "b", "c"]
+    write_dicom(tmp_path / "d.dcm")
+    endless = dcmread(tmp_path / "d.dcm")
+    endless.add_new("Rows", "DS", "1e400")
+    endless.save_as(tmp_path / "d.dcm")
+    assert ids(tmp_path) == ["a", "b", "c", "d"]
 
 
 def test_two_files_of_one_id_are_an_error_that_names_both(tmp_path: Path):

@@ -217,6 +217,7 @@ def test_a_cut_off_or_wrong_table_is_an_error_that_names_it(root: Path):
         (mimic.METADATA, "dicom_id,ViewPosition,Rows", f"{ONE},AP,tall"),
         (mimic.METADATA, "dicom_id,ViewPosition,StudyTime", f"{ONE},AP,inf"),
         ("mimic-cxr-2.0.0-chexpert.csv.gz", "subject_id,study_id,Edema", "10000032,50414267,yes"),
+        ("mimic-cxr-2.0.0-chexpert.csv.gz", "subject_id,study_id,Edema", "10000032,50414267,2.0"),
         ("mimic-cxr-2.0.0-chexpert.csv.gz", "subject_id,study_id,Edema", "10000032,50414267,1.0,1.0"),
     ],
 )
