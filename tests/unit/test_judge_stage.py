@@ -13,11 +13,12 @@ from lrrg.pipelines.finetune.judge.accuracy import accuracy
 from lrrg.pipelines.finetune.judge.bases import bases
 from lrrg.pipelines.finetune.judge.evaluate import MIXED
 from lrrg.pipelines.finetune.judge.model import Judge, answer
+from lrrg.pipelines.finetune.judge.parity import parity
 from lrrg.pipelines.finetune.judge.plain import Plain
 from lrrg.pipelines.finetune.judge.stage import Plan, make_judge
 from lrrg.pipelines.finetune.judge.train import Schedule
 from lrrg.pipelines.serving.models import COMPACT
-from lrrg.pipelines.settings import ReadSettings
+from lrrg.pipelines.settings import ReadSettings, load
 from lrrg.pipelines.view import progress
 from lrrg.tools.depth import to_eight_bit
 from lrrg.tools.film import Film
@@ -102,6 +103,12 @@ def test_a_folder_without_a_judge_is_named_before_any_film_is_spoiled(root, tmp_
     with pytest.raises(SettingsError, match="no model"):
         make_judge(root, tmp_path / "out", plan, READ, progress, start=tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_there_is_nothing_to_compare_a_server_on_without_films(tmp_path):
+    drawn(tmp_path, [])
+    with pytest.raises(SettingsError, match="list no film"):
+        parity(tmp_path, None, "http://127.0.0.1:9/v1", load(), 9, progress)
 
 
 def test_the_shipped_judge_is_small_and_writes_its_form_unasked():

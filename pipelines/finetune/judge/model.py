@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers.utils.logging import disable_progress_bar
 
 from ....agent.state import ASPECTS
 from ....prompts import Prompt, load
@@ -102,6 +103,7 @@ def model_in(folder: Path) -> Qwen2_5_VLForConditionalGeneration:
     """
     if not (folder / "config.json").is_file():
         raise SettingsError(f"{folder}: no model; name the folder `model` of what lrrg finetune judge wrote")
+    disable_progress_bar()
     return Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 

@@ -17,6 +17,7 @@ from ....agent.state import ASPECTS, Failure, ImageRef, Reading, State
 from ....prompts import load
 from ....tools.film import Grey
 from ...engines.inspecting import Cut, read_and_look
+from ...errors import SettingsError
 from ...films import labelled_films
 from ...serving.models import COMPACT
 from ...settings import Settings
@@ -63,6 +64,8 @@ def parity(root: Path, folder: Path | None, url: str, settings: Settings, number
         SettingsError: no labelled films in `root`, or no model in `folder`.
     """
     paths = [film.path for film in labelled_films(root)]
+    if not paths:
+        raise SettingsError(f"{root}: its manifests list no film")
     chosen = [paths[index] for index in np.random.default_rng(SEED).permutation(len(paths))[:number]]
     plain = Plain(folder or COMPACT)
     served: list[Floats | None] = []

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from ...calibrate.file import FILE, write_calibration
 from ...errors import SettingsError
@@ -73,6 +74,7 @@ def make_judge(
         SettingsError: no films to train on, an unknown source is held out, or no model in `start`.
     """
     torch.set_num_threads(1)
+    disable_progress_bar()
     found = [*bases(films, read, hold_out=plan.hold_out), *phantoms(plan.phantoms)]
     chosen = drawn_from(found, "train")
     if len(chosen) < FEWEST:
