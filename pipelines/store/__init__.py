@@ -66,7 +66,8 @@ class Store:
             path: the file.
             read_only: only read.
             create: whether a writer makes a file that is not there.
-            bounded: keep no more of the database in memory than verdicts on all images need; see `bound_memory`.
+            bounded: keep no more of the database in memory than verdicts on all images need, and use few threads; see
+                `bound_memory`.
 
         Raises:
             StoreError: `missing` (not there and not to be made), `locked` (names the process that holds it),

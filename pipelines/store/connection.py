@@ -71,7 +71,7 @@ So many rows of a batch or a file find theirs in the catalog by its key; beyond 
 MEMORY = 128 << 20
 """Bytes that DuckDB needs beside the tables' keys, above all to pack a group of rows; more only saves reading."""
 THREADS = 2
-"""As many store rows at once at most, each a group of its own: those of eight leave no room to merge files in."""
+"""As many at most store rows at once, each in a group of its own; eight such groups leave no room for a large merge."""
 _KEYS = """
 SELECT coalesce(sum(64 + 2 * strlen(image_id)), 0)::BIGINT + 32 * (count(*) + (SELECT count(*) FROM verdict))
 FROM image
@@ -118,7 +118,7 @@ def _connect(path: Path, read_only: bool, how: dict[str, Any]) -> duckdb.DuckDBP
 def bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
     """Let DuckDB keep in memory no more than `MEMORY` and the keys of images and verdicts, those to come among them.
 
-    It gets few threads too, whatever the machine has: what they hold cannot be put off to the disk.
+    It gets no more than `THREADS` either: what each of them works on cannot be put off to the disk.
 
     What it has written stays in memory as long as there is room, by default most of the machine's. A table's key must
     fit: DuckDB 2.0 reads it from the disk and never lets it go. An image's of 44 characters takes 99 bytes, a verdict's
