@@ -167,7 +167,12 @@ async def _hear(cases: Sequence[Case], policy: Policy, settings: Settings, advan
             advance()
             return heard
 
-        return list(await asyncio.gather(*map(one, cases)))
+        try:
+            async with asyncio.TaskGroup() as group:  # who waits for a worker must be gone before the pool is
+                asked = [group.create_task(one(case)) for case in cases]
+        except BaseExceptionGroup as broken:
+            raise broken.exceptions[0] from None
+        return [each.result() for each in asked]
 
 
 async def _one(case: Case, policy: Policy, agent: Agent, pool: Pool) -> Heard:

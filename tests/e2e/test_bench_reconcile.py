@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import pytest
+from lrrg.agent.faults import JudgeUnavailable
 from lrrg.agent.policy import Policy, Regimes
 from lrrg.agent.policy import load as read_policy
 from lrrg.agent.reconcile import Bounds
@@ -20,7 +21,7 @@ from lrrg.pipelines.films import LabelledFilm
 from lrrg.pipelines.settings import load
 from lrrg.pipelines.view import progress
 from lrrg.tests.oracle import grades
-from lrrg.tests.scripted import serving, tells
+from lrrg.tests.scripted import Act, fails, serving, tells
 from lrrg.tools.depth import to_eight_bit
 
 PATIENTS = {
@@ -90,19 +91,31 @@ def fitted_to_another_judge(path: Path) -> Path:
     return path
 
 
-def test_every_defect_of_every_film_is_asked_about(tmp_path: Path):
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A good film in each half of the patients."""
     with (tmp_path / "manifest.csv").open("w", newline="") as stream:
         lines = csv.writer(stream)
         lines.writerow(("file", "patient", "view", "apparent_quality"))
         for half, patients in PATIENTS.items():
             cv2.imwrite(str(tmp_path / f"north_{half}.png"), to_eight_bit(phantom(half, height=400).stored))
             lines.writerow((f"north_{half}.png", patients[0], "PA", "good"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("act", "error"), [(fails(404), JudgeUnavailable), (fails(400), SettingsError)])
+def test_a_judge_that_is_no_use_ends_the_bench(films: Path, act: Act, error: type[Exception]):
+    with serving(act) as server, pytest.raises(error):
+        bench_reconcile(films, load(annotate={"workers": 1}, judge={"urls": (server.url,)}), 5, progress)
+
+
+def test_every_defect_of_every_film_is_asked_about(films: Path, tmp_path: Path):
     letters = grades(positioning=3)
     unsure = tells(*((each, {each: 0.9, "1": 0.1} if each.isdecimal() else {each: 1.0}) for each in letters))
     with serving(unsure) as server:
         judge, policy = {"urls": (server.url,)}, str(fitted_to_another_judge(tmp_path / "policy.json"))
         settings = load(agent={"policy": policy}, annotate={"workers": 1}, judge=judge)
-        told = bench_reconcile(tmp_path, settings, 5, progress)
+        told = bench_reconcile(films, settings, 5, progress)
     assert len(server.asked) == 2 * (1 + len(DEFECTS))
     assert {row["films"] for row in told.errors} == {1 + len(DEFECTS)}
     # The judge says positioning 3 of every film and nothing else; positioning is spoiled in the turned ones alone.
