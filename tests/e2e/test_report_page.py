@@ -27,6 +27,7 @@ from playwright.sync_api import Browser
 
 FILMS = 240
 SECRET = "Cardiomegaly unchanged since yesterday"
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAUEBAAAACwAAAAAAQABAAACAkQBADs="
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +234,19 @@ def test_blind_reading_hides_what_would_tell_the_verdicts(opened: Opened):
     page.locator("#film [aria-label=noise] button", has_text="present").click()
     assert page.evaluate("id => lrrg.reads.get(id).blind", known) == "no", "its verdict had been in sight"
     assert opened.complaints == []
+
+
+def test_blind_reading_hides_what_the_tools_saw_on_the_film(opened: Opened):
+    page = opened.page
+    page.evaluate("dot => (browser.rows[0].picture = { film: dot, layers: { saturated: dot } })", DOT)
+    page.check("#blind")
+    page.evaluate("lrrg.openFilm(browser.rows.findIndex((row) => row.picture))")
+    assert page.locator("#film .plate").is_visible()
+    assert [page.locator(f"#film .{name}").first.is_visible() for name in ("layer", "layer-name")] == [False, False]
+    page.click("#film .close")
+    page.uncheck("#blind")
+    page.evaluate("lrrg.openFilm(browser.rows.findIndex((row) => row.picture))")
+    assert [page.locator(f"#film .{name}").first.is_visible() for name in ("layer", "layer-name")] == [True, True]
 
 
 def test_no_report_text_and_no_pixel_is_in_the_page(opened: Opened):
