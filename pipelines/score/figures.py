@@ -22,24 +22,27 @@ WIDTH = 3.0
 
 
 def draw(scores: Scores, out: Path) -> list[Path]:
-    """Write every figure that has something to show; returns their paths."""
+    """Write every figure that has something to show, and remove an earlier one that has not; returns their paths."""
     # Text stays text and ids stay the same: two runs give the same SVG.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "lrrg", "font.size": 9})
     written: list[Path] = []
     for metric in HEADLINE:
         rows = [row for row in scores.rows if row.metric == metric]
         for kind, figure in (("severity", _severity(rows, scores, metric)), ("forest", _forest(rows, scores, metric))):
+            paths = [out / f"{kind}_{metric}{suffix}" for suffix in (".svg", ".png")]
             if figure is not None:
-                written += _save(figure, out / f"{kind}_{metric}")
+                _save(figure, paths)
+                written += paths
+            else:
+                for path in paths:
+                    path.unlink(missing_ok=True)
     return written
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
+def _save(figure: Figure, paths: Sequence[Path]) -> None:
     for path in paths:
         figure.savefig(path, dpi=150, bbox_inches="tight", metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
-    return paths
 
 
 def _severity(rows: Sequence[Row], scores: Scores, metric: str) -> Figure | None:

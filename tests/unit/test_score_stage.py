@@ -98,6 +98,15 @@ def test_sharing_into_a_folder_takes_an_earlier_table_of_cases_away(scores, tmp_
     assert not (tmp_path / "per_case.parquet").exists()
 
 
+def test_no_figure_of_an_earlier_score_stays_beside_another(scores, tmp_path: Path):
+    save(scores, tmp_path, db=None, share=False)
+    assert (tmp_path / "severity_rouge_l.png").exists()
+    (tmp_path / "severity_own.png").touch()
+    save(replace(scores, rows=[row for row in scores.rows if row.track != "T4"]), tmp_path, db=None, share=False)
+    assert [path.name for path in tmp_path.glob("severity_*")] == ["severity_own.png"]
+    assert (tmp_path / "forest_rouge_l.png").exists()
+
+
 def test_the_card_is_json_where_an_endpoint_has_no_value(scores):
     nothing = [each._replace(value=float("nan"), p_value=float("nan")) for each in scores.endpoints]
     assert nothing
