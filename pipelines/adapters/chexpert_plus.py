@@ -66,9 +66,10 @@ def _labels(path: Location) -> dict[str, list[LabelRow]]:
         for number, line in enumerate(lines, 1):
             try:
                 row: dict[str, Any] = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DatasetError("bad-table", f"{path}: line {number} is no JSON ({error}); download it") from error
-            study = _study(row.pop("path_to_image"))
+                study = _study(row.pop("path_to_image"))
+            except (json.JSONDecodeError, KeyError) as error:
+                said = f"{path}: line {number} is no JSON of an image ({error}); download it again"
+                raise DatasetError("bad-table", said) from error
             labels[study] = [
                 LabelRow(study, "chexbert", name, int(value)) for name, value in row.items() if value is not None
             ]

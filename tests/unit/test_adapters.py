@@ -113,7 +113,7 @@ def test_chexpert_plus(tmp_path: Path):
     }
 
 
-@pytest.mark.parametrize("content", [b'{"path_to_image": "train/p/s/v.jpg", "Edema": "yes"}', b"{", b"\xff"])
+@pytest.mark.parametrize("content", [b'{"path_to_image": "train/p/s/v.jpg", "Edema": "yes"}', b"{", b"{}", b"\xff"])
 def test_labels_that_cannot_be_right_name_their_file(tmp_path: Path, content: bytes):
     write_chexpert(tmp_path)
     touch(tmp_path, "PNG/train/patient00001/study1/view1_frontal.png")
