@@ -115,7 +115,8 @@ def pending(
         StoreError: `shard` (a file of `written` is broken).
     """
     index, shards = shard or (1, 1)
-    values = {"recipe": recipe_id, "retry": retry_failed, "shard": index - 1, "shards": shards, "limit": limit}
+    values: dict[str, Any] = {"recipe": recipe_id, "retry": retry_failed, "limit": limit}
+    values |= {"shard": index - 1, "shards": shards}
     settled = _SETTLED.format(source="verdict")
     if files := [str(path) for path in written.glob(VERDICTS)] if written else []:
         settled += "UNION " + _SETTLED.format(source="read_parquet($written)")
