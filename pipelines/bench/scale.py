@@ -145,11 +145,11 @@ async def _in_workers(films: Sequence[Path], settings: Settings, work: Work[obje
     Cores share caches and memory: in one process, the others at rest, a film takes less than in a run.
     """
     how = settings.annotate
-    async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
-        images = [ImageRef("", str(path)) for path in (*films[: how.workers], *films)]
-        found = await asyncio.gather(*(pool.ask(image, partial(_timed, work=work)) for image in images))
-    spent = [each for each in found if isinstance(each, float)]
-    if len(spent) < len(found):
+    images = [ImageRef("", str(path)) for path in (*films[: how.workers], *films)]
+    async with Pool(how.workers, settings.read, how.tool_timeout) as pool, asyncio.TaskGroup() as group:
+        asked = [group.create_task(pool.ask(image, partial(_timed, work=work))) for image in images]
+    spent = [each for each in (task.result() for task in asked) if isinstance(each, float)]
+    if len(spent) < len(asked):
         raise SettingsError("a film of the measurement could not be read; is the disk full?")
     return spent[how.workers :]
 
