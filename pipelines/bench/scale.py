@@ -74,17 +74,18 @@ def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tupl
     if len(settings.judge.urls) > 1:
         raise SettingsError("bench scale measures one judge; name one with --judge URL")
     judge = identify(settings)
+    alone = settings.model_copy(update={"judge": settings.judge.model_copy(update={"urls": ()})})
     measured, rates = list[Parts](), list[float]()
     runs: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
     with TemporaryDirectory(prefix="lrrg-scale-") as scratch:
         films = draw_films(Path(scratch) / "phantoms")
         for number in range(RUNS):
             folder = Path(scratch) / f"{number}"
-            measured.append(measure_parts(folder / "parts", films, settings, judge, engines))
+            measured.append(measure_parts(folder / "parts", films, alone, judge, engines))
             rates += [asyncio.run(_judge_rate(films, settings, judge))] if judge else []
             for engine in engines:
                 runs[engine].append(_run(folder, films, settings, engine, images))
-        measured.append(measure_parts(Path(scratch) / "after", films, settings, judge, engines))
+        measured.append(measure_parts(Path(scratch) / "after", films, alone, judge, engines))
     parts = mean(measured)
     here = Hardware(1, cores(), settings.annotate.workers)
     if judge:
@@ -95,7 +96,15 @@ def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tupl
 def measure_parts(
     folder: Path, films: Sequence[Path], settings: Settings, judge: Mapping[str, Any] | None, engines: Sequence[str]
 ) -> Parts:
-    """What one film, one verdict, one task and one start cost here, and what a judge adds, by default a large one."""
+    """What one film, one verdict, one task and one start cost here, and what a judge adds, by default a large one.
+
+    Args:
+        folder: to be made.
+        films: phantoms.
+        settings: without a judge.
+        judge: what `identify` tells of one.
+        engines: whose starts are measured.
+    """
     sample = link_films(films, folder / "sample", SAMPLE)
     judge = judge or {"model": LARGE, "revision": None}
     with _database(folder / "parts.duckdb", sample, settings) as (store, job):
