@@ -1,4 +1,4 @@
-"""A model server on the loopback that misbehaves as its script says; real sockets, standard library only."""
+"""A model server on the loopback that misbehaves as its script says; real sockets, the standard library's server."""
 
 import json
 import socket
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import log
 from typing import Any
+
+from lrrg.agent.state import ASPECTS
 
 Act = Callable[["Handler", dict[str, Any]], None]
 AGES = 300.0
@@ -170,3 +172,8 @@ def stops_midway(handler: Handler, _: dict[str, Any]) -> None:
     handler.end_headers()
     handler.wfile.write(b'{"id": ')
     handler.close_connection = True
+
+
+PIECES = [piece for aspect in ASPECTS for piece in (f'"{aspect}":', "1", ",")]
+GRADES = tells(*((piece, {piece: 1.0}) for piece in ["{", *PIECES[:-1], "}"]))
+"""A judge's reply that finds every aspect mildly wrong."""

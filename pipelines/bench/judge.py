@@ -8,7 +8,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from ..engines.pool import Pool
 from ..engines.unit import LANES_PER_WORKER
 from ..errors import SettingsError
 from ..settings import Settings
-from .replay import Timed, asking, in_lanes, recorded, replay
+from .replay import Timed, asking, in_lanes, only_judge, recorded, replay
 
 HEIGHT = 640
 """Rows of the phantoms: films that take a worker less time than a judge, on one core each; else tools are measured."""
@@ -86,11 +85,7 @@ def bench_judge(films: Path | None, settings: Settings, images: int, rounds: int
         SettingsError: no film in the folder, not one URL of plain HTTP, or the server refuses a replayed request.
         JudgeUnavailable: the judge cannot be reached.
     """
-    if len(settings.judge.urls) != 1:
-        raise SettingsError("bench judge compares on one server; name it with --judge URL")
-    if urlsplit(settings.judge.urls[0]).scheme != "http":
-        raise SettingsError(f"{settings.judge.urls[0]}: the load generator speaks plain HTTP; name an http:// URL")
-    settings = asking(settings, settings.judge.urls[0])
+    settings = asking(settings, only_judge(settings))
     with TemporaryDirectory(prefix="lrrg-bench-") as scratch:
         paths = _films(films) if films else _draw(Path(scratch))
         refs = [ImageRef(f"{k}", str(path)) for k, path in enumerate(islice(cycle(paths), images))]

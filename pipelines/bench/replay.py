@@ -54,6 +54,20 @@ async def recorded(refs: Sequence[ImageRef], judge: Mapping[str, Any], settings:
         return server.requests
 
 
+def only_judge(settings: Settings) -> str:
+    """The URL of the one judge that requests are to be replayed to.
+
+    Raises:
+        SettingsError: there is not one, or it does not speak plain HTTP.
+    """
+    if len(settings.judge.urls) != 1:
+        raise SettingsError("this bench measures one server of a judge; name it with --judge URL")
+    (url,) = settings.judge.urls
+    if urlsplit(url).scheme != "http":
+        raise SettingsError(f"{url}: the load generator speaks plain HTTP; name an http:// URL")
+    return url
+
+
 def asking(settings: Settings, url: str) -> Settings:
     """The same with one judge, who sees every film once."""
     every = {"urls": (url,), "when": "all", "looks": 0}

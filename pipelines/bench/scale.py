@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import platform
 import subprocess
 import time
@@ -36,7 +37,7 @@ from ..settings import ReadSettings, Settings
 from ..store import ShardWriter, Store
 from .annotate import annotating, draw_films, link_films
 from .idle import IdleClock, cores
-from .replay import asking, dry_server, recorded, replay
+from .replay import asking, dry_server, only_judge, recorded, replay
 
 Clock = Callable[[], float]
 SAMPLE = 24
@@ -68,11 +69,11 @@ def bench_scale(settings: Settings, images: int, engines: Sequence[str]) -> tupl
     A judge of the settings is measured too, and asked about every film of the runs; it needs cores of its own.
 
     Raises:
-        SettingsError: a run under measurement failed, or more than one judge.
+        SettingsError: a run under measurement failed, or there are several judges, or one not of plain HTTP.
         JudgeUnavailable: the judge cannot be reached.
     """
-    if len(settings.judge.urls) > 1:
-        raise SettingsError("bench scale measures one judge; name one with --judge URL")
+    if settings.judge.urls:
+        settings = asking(settings, only_judge(settings))
     judge = identify(settings)
     alone = settings.model_copy(update={"judge": settings.judge.model_copy(update={"urls": ()})})
     measured, rates = list[Parts](), list[float]()
@@ -264,9 +265,10 @@ def _run(folder: Path, films: Sequence[Path], settings: Settings, engine: str, i
     with _database(db, paths, settings):
         pass
     command = annotating(db, settings.agent.policy, settings, engine)
-    judges = ["--judge", settings.judge.urls[0], "--judge-when", "all"] if settings.judge.urls else []
+    judge = [argument for url in settings.judge.urls for argument in ("--judge", url, "--judge-when", "all")]
+    once = os.environ | {"LRRG_JUDGE__LOOKS": "0"}
     with IdleClock() as clock:
-        done = subprocess.run([*command, *judges], stdout=subprocess.DEVNULL)
+        done = subprocess.run([*command, *judge], stdout=subprocess.DEVNULL, env=once)
     if done.returncode:
         raise SettingsError(f"the {engine} run under measurement ended with {done.returncode}; its message is above")
     return clock.seconds, clock.wall

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lrrg.agent.faults import JudgeUnavailable
-from lrrg.agent.state import ASPECTS
 from lrrg.benchmark.mimic import mimic_jpeg
 from lrrg.benchmark.phantom import phantom
 from lrrg.pipelines.bench.judge import Kept, bench_judge
@@ -15,11 +14,8 @@ from lrrg.pipelines.bench.replay import replay
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.settings import Settings, load
-from lrrg.tests.scripted import Act, fails, resets, serving, stops_midway, tells
+from lrrg.tests.scripted import GRADES, Act, fails, resets, serving, stops_midway
 from typer.testing import CliRunner
-
-PIECES = [piece for aspect in ASPECTS for piece in (f'"{aspect}":', "1", ",")]
-GRADES = tells(*((piece, {piece: 1.0}) for piece in ["{", *PIECES[:-1], "}"]))
 
 
 def settings(url: str) -> Settings:
@@ -69,7 +65,7 @@ def test_a_server_that_does_not_answer_a_replayed_request_is_named(act: Act):
 @pytest.mark.parametrize(
     ("urls", "said"),
     [
-        (("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"), "compares on one server"),
+        (("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"), "one server of a judge"),
         (("https://127.0.0.1:1/v1",), "speaks plain HTTP"),
     ],
 )

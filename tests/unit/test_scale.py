@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from lrrg.pipelines import settings
 from lrrg.pipelines.bench.idle import IdleClock, Spent, undisturbed
-from lrrg.pipelines.bench.scale import bench_scale
+from lrrg.pipelines.bench.scale import REQUESTS, RUNS, bench_scale
 from lrrg.pipelines.cli import app
 from lrrg.pipelines.errors import SettingsError
 from lrrg.pipelines.scale.events import Clock, Process, Resource
 from lrrg.pipelines.scale.parts import Parts, mean, read_parts
 from lrrg.pipelines.scale.plan import plan
 from lrrg.pipelines.scale.simulate import Hardware, cluster_run, local_run
+from lrrg.tests.scripted import GRADES, serving
 from typer.testing import CliRunner
 
 PARTS = Parts("paper", 1e6, (0.04, 0.06), 0.002, 0.0005, 3.0, 10.0, 1.0, 0.05, 0.0001, 0.02, 0.03, 0.004)
@@ -153,3 +154,13 @@ def test_the_verb_names_the_bottleneck(tmp_path: Path):
 def test_a_forecast_holds_for_a_real_run(engine: str):
     _, (check,) = bench_scale(settings.load(annotate={"workers": 2}), 120, [engine])
     assert 0.7 < check.ratio < 1.4, "looser than what is wanted (0.85 to 1.15): the machine is shared"
+
+
+@pytest.mark.slow
+def test_a_judge_is_measured_and_asked_about_every_film_of_the_runs():
+    with serving(GRADES) as server:
+        chosen = settings.load(annotate={"workers": 1}, judge={"urls": (server.url,)})
+        parts, (check,) = bench_scale(chosen, 10, ["local"])
+    assert parts.show > 0
+    assert parts.ask > 0
+    assert len(server.asked) >= RUNS * (check.images + REQUESTS)
