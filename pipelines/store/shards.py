@@ -109,7 +109,8 @@ def ingest(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
 def _run(about: dict[str, Any]) -> tuple[Run, Mapping[str, Any]]:
     """A described run, and when and how it ended; nothing there where it was killed or goes on."""
     end = {key: about.pop(key) for key in ("ended_at", "exit_code") if key in about}
-    return Run(**about | {"started_at": datetime.fromisoformat(about["started_at"])}), end
+    about["started_at"] = datetime.fromisoformat(about["started_at"])
+    return Run(**about), end
 
 
 def _described(path: Path, read: Callable[[dict[str, Any]], _Described]) -> _Described:
