@@ -28,6 +28,7 @@ from ...benchmark.statistics import Interval, cluster_bootstrap
 from ..engines.inspecting import remeasure
 from ..engines.judging import Agent, fitted, identify, open_agent
 from ..engines.pool import Pool
+from ..engines.together import together
 from ..errors import SettingsError
 from ..examples import bases
 from ..films import LabelledFilm, labelled_films, read_film
@@ -167,12 +168,7 @@ async def _hear(cases: Sequence[Case], policy: Policy, settings: Settings, advan
             advance()
             return heard
 
-        try:
-            async with asyncio.TaskGroup() as group:  # who waits for a worker must be gone before the pool is
-                asked = [group.create_task(one(case)) for case in cases]
-        except BaseExceptionGroup as broken:
-            raise broken.exceptions[0] from None
-        return [each.result() for each in asked]
+        return await together(map(one, cases))
 
 
 async def _one(case: Case, policy: Policy, agent: Agent, pool: Pool) -> Heard:

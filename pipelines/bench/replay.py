@@ -15,6 +15,7 @@ from ...agent.policy import load
 from ...agent.state import ASPECTS, ImageRef
 from ..engines.judging import open_agent
 from ..engines.pool import Pool
+from ..engines.together import together
 from ..errors import SettingsError
 from ..settings import Settings
 
@@ -153,12 +154,7 @@ async def in_lanes(items: Sequence[Any], lanes: int, work: Callable[[Any], Await
             latencies.append(time.perf_counter() - before)
 
     started = time.perf_counter()
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(lanes):
-                group.create_task(lane())
-    except BaseExceptionGroup as broken:
-        raise broken.exceptions[0] from None
+    await together(lane() for _ in range(lanes))
     return Timed(time.perf_counter() - started, latencies)
 
 

@@ -25,6 +25,7 @@ from ..engines.judging import cut_of, identify, prompt_of
 from ..engines.outcome import Outcome
 from ..engines.pool import Pool
 from ..engines.task import SHARDS_PER_CPU, finish
+from ..engines.together import together
 from ..engines.unit import Job, run_shard
 from ..engines.worker import Work, opened, read
 from ..errors import SettingsError
@@ -156,10 +157,10 @@ async def _in_workers(films: Sequence[Path], settings: Settings, work: Work[obje
     """
     how = settings.annotate
     images = [ImageRef("", str(path)) for path in (*films[: how.workers], *films)]
-    async with Pool(how.workers, settings.read, how.tool_timeout) as pool, asyncio.TaskGroup() as group:
-        asked = [group.create_task(pool.ask(image, partial(_timed, work=work))) for image in images]
-    spent = [each for each in (task.result() for task in asked) if isinstance(each, float)]
-    if len(spent) < len(asked):
+    async with Pool(how.workers, settings.read, how.tool_timeout) as pool:
+        found = await together(pool.ask(image, partial(_timed, work=work)) for image in images)
+    spent = [each for each in found if isinstance(each, float)]
+    if len(spent) < len(found):
         raise SettingsError("a film of the measurement could not be read; is the disk full?")
     return spent[how.workers :]
 

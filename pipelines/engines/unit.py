@@ -14,6 +14,7 @@ from .batch import Batch
 from .judging import open_agent, under_way
 from .outcome import Outcome, nothing_to_drop
 from .pool import Pool
+from .together import together
 
 Decide = Callable[[ImageRef, Reading | None], Awaitable[Verdict]]
 Work = Iterator[tuple[ImageRef, Reading | None]]
@@ -82,12 +83,8 @@ async def decide_all(
     decide: Decide, work: Work, batch: Batch, outcome: Outcome, *, lanes: int, advance: Advance
 ) -> None:
     """Decide on the images of `work`, `lanes` at a time, into `batch`."""
-    try:
-        async with batch, asyncio.TaskGroup() as group:
-            for _ in range(lanes):
-                group.create_task(_lane(decide, work, batch, outcome, advance))
-    except BaseExceptionGroup as broken:
-        raise broken.exceptions[0] from None
+    async with batch:
+        await together(_lane(decide, work, batch, outcome, advance) for _ in range(lanes))
 
 
 async def _lane(decide: Decide, work: Work, batch: Batch, outcome: Outcome, advance: Advance) -> None:

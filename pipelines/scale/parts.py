@@ -51,10 +51,6 @@ class Parts:
         """Mean seconds of a worker for one film."""
         return sum(self.films) / len(self.films)
 
-    def shown(self, judged: float) -> float:
-        """Mean seconds of a worker for what a judge sees, where it sees that share of the films."""
-        return judged * (self.show + (self.reopen if judged < 1 else 0.0))
-
     def save(self, path: Path) -> None:
         """Write them as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")

@@ -67,7 +67,7 @@ def _alone(images: int, parts: Parts, there: Hardware) -> dict[str, float]:
     judging = images * there.judged / (max(1, there.judges) * there.judge_rate)
     reads = images * there.reads
     reading = reads * (there.wait + parts.film_bytes / there.stream)
-    working = images * (parts.film + parts.shown(there.judged))
+    working = images * (parts.film + there.shown(parts))
     deciding = images * (parts.decide + there.judged * parts.ask)
     writing = images * parts.write
     if there.machines == 1:

@@ -46,6 +46,10 @@ class Hardware:
         """How often a film is read: once more for a judge, where it was not known from the start that one sees it."""
         return 1 + (self.judged if self.judged < 1 else 0.0)
 
+    def shown(self, parts: Parts) -> float:
+        """Mean seconds of a worker for what judges see, an image."""
+        return self.judged * parts.show + (self.reads - 1) * parts.reopen
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -114,7 +118,7 @@ def cluster_run(images: int, shard: int, parts: Parts, here: Hardware, seed: int
         reads = films * here.reads
         yield from streams.held(reads * parts.film_bytes / here.stream)
         yield reads * here.wait
-        each = parts.decide + parts.write + parts.shown(here.judged) + here.judged * parts.ask
+        each = parts.decide + parts.write + here.shown(parts) + here.judged * parts.ask
         yield from _computed(cores, parts.task + films * each + _sum(parts, films, draw))
         slots.release()
         if here.judged:
