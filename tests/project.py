@@ -160,3 +160,8 @@ def eventually(holds: Callable[[], Any], within: float = AGES) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError(f"did not happen within {within:g} s")
+
+
+def printed(code: str) -> str:
+    """What a fresh interpreter prints that runs this code."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

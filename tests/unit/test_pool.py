@@ -18,6 +18,7 @@ from lrrg.pipelines.engines import worker
 from lrrg.pipelines.engines.pool import Pool
 from lrrg.pipelines.errors import PoolError
 from lrrg.pipelines.settings import ReadSettings
+from lrrg.tests.project import printed
 
 PATIENCE = 10.0
 """Seconds after which an image counts as hung: more than a busy machine takes for a sound one."""
@@ -219,8 +220,7 @@ def test_a_worker_loads_what_measures_and_neither_graph_nor_database():
         "import sys; from lrrg.pipelines.engines import worker;"
         "print([m for m in sys.modules if m in ('langgraph', 'openai', 'duckdb', 'torch')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed(code) == "[]"
 
 
 def test_a_bound_that_a_batch_system_set_is_kept():
@@ -230,5 +230,4 @@ def test_a_bound_that_a_batch_system_set_is_kept():
         "bounds = (mapped + (1 << 30),) * 2; resource.setrlimit(resource.RLIMIT_AS, bounds);"
         "worker.settle(); print(resource.getrlimit(resource.RLIMIT_AS) == bounds)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    assert printed(code) == "True"

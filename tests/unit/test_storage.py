@@ -28,7 +28,7 @@ from lrrg.pipelines.storage import RefusedStore, StorageError, read_bytes
 from lrrg.pipelines.store import Store
 from lrrg.tests.buckets import BUCKET, CREDENTIALS, KEY, SECRET, Bucket, object_store, spoiling
 from lrrg.tests.poison import encoded, picture
-from lrrg.tests.project import LRRG
+from lrrg.tests.project import LRRG, printed
 from lrrg.tests.scripted import AGES, reserved
 from lrrg.tests.unit.test_catalog import write_dicom, write_image
 from lrrg.tests.unit.test_mimic_tree import root  # noqa: F401 - the tree as a fixture
@@ -298,8 +298,7 @@ def test_files_on_disk_load_no_library_of_object_stores(tmp_path: Path):
         "from lrrg.pipelines.engines import worker;"
         "print([m for m in sys.modules if m.partition('.')[0] in ('fsspec', 's3fs', 'botocore', 'aiohttp')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed(code) == "[]"
 
 
 def test_without_the_extra_the_message_names_it():
